@@ -1,0 +1,79 @@
+/* One worker's share of the proxy: its gates, its connections, the configuration in force on it. */
+#pragma once
+
+#include "base/random.h"
+#include "loop/worker.h"
+#include "net/listener.h"
+#include "proxy/snapshot.h"
+
+struct proxy;
+
+/* A listener of this worker. */
+struct gate {
+    struct list node; /* in proxy.gates */
+    struct listener_sink sink;
+    struct listener listener;
+    struct proxy *proxy;
+    unsigned number; /* in the current snapshot's gates */
+    struct endpoint endpoint;
+    bool is_open;
+};
+
+/* Monotone, written by the worker, read by any thread (relaxed). */
+#define PROXY_COUNTERS(COUNTER)                                                                    \
+    COUNTER(connections_ever, "client connections accepted")                                       \
+    COUNTER(connections, "client connections now")                                                 \
+    COUNTER(tunnels, "tunnels relayed now")                                                        \
+    COUNTER(tunnels_ever, "tunnels established")                                                   \
+    COUNTER(requests_ever, "plain HTTP requests answered by a server")                             \
+    COUNTER(refused_ever, "connections and requests that came to nothing")                         \
+    COUNTER(to_server_bytes, "bytes relayed from clients to servers, of ended tunnels")            \
+    COUNTER(to_client_bytes, "bytes relayed from servers to clients, of ended tunnels")
+
+struct proxy_counters {
+#define COUNTER(name, help) _Atomic uint64_t name;
+    PROXY_COUNTERS(COUNTER)
+#undef COUNTER
+};
+
+struct proxy {
+    struct worker worker; /* first: proxy_of */
+    struct snapshot *snapshot;
+    struct relay_worker relays;
+    struct tls_worker *tls;
+    struct list gates;
+    struct list connections; /* oldest first, so by ascending number */
+    struct proxy_counters counters;
+    struct random random;
+    bool is_draining; /* new handshakes get 503 */
+    char date[30];    /* for Date, refreshed each second by whoever needs it */
+    uint64_t date_usec;
+};
+
+static inline struct proxy *proxy_of(const struct flow *flow)
+{
+    return container_of(worker_of(flow), struct proxy, worker);
+}
+
+/* 0 or a negative errno. The snapshot gets one reference more. No gate is open yet. */
+int proxy_init(struct proxy *proxy, unsigned number, struct log *log, struct tls_worker *take_tls,
+               struct snapshot *snapshot);
+void proxy_done(struct proxy *proxy); /* after worker_stop */
+
+/* What follows runs on the worker's own thread, or before it is started. */
+
+/* Opens a gate on a listening socket (the descriptor is taken, also on failure). */
+int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint *endpoint, int take_fd);
+
+/* A new configuration: gates whose endpoint is gone close, those that stay get their new number,
+ * fds[i] (or -1) is the socket of a new gate i. Tunnels whose pool or server is gone follow on_removed. */
+void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds);
+
+/* No gate is closed; handshakes and requests are refused with 503 and jittered Retry-After, idle kept
+ * connections close. */
+void proxy_drain(struct proxy *proxy);
+/* Every tunnel is reclaimed and closed by a Close frame with 1012 where frames allow, within a second. */
+void proxy_close_tunnels(struct proxy *proxy, enum reason reason);
+uint64_t proxy_connection_count(const struct proxy *proxy);
+
+const char *proxy_date(struct proxy *proxy); /* "Tue, 25 Nov 2026 08:00:00 GMT" */

@@ -1,0 +1,64 @@
+/* One configuration in force: counted, immutable, built and checked whole before any worker sees it. A
+ * connection keeps the one it was routed by. What lives across configurations (servers' counts, waiters,
+ * TLS contexts of unchanged certificates) is shared with the one before. */
+#pragma once
+
+#include "conf/settings.h"
+#include "net/tls.h"
+#include "pool/pool.h"
+#include "relay/relay.h"
+#include "route/route.h"
+
+struct deadlines { /* microseconds; FOREVER where the file says 0 */
+    uint64_t request_head, body, queue, connect, handshake, response, keepalive;
+};
+
+struct route {
+    const char *name;
+    unsigned number; /* its place in the file, from 0 */
+    struct route_rule *rule;
+    struct pool *pool; /* borrowed from the snapshot */
+    const struct route_settings *settings;
+    struct deadlines deadlines;
+    struct relay_opts relay; /* lifetime without its jitter */
+};
+
+struct gate_spec { /* a listener */
+    const struct listener_settings *settings;
+    struct endpoint endpoint;
+    struct tls_context **tls; /* one per worker, for TLS_TERMINATE; else NULL */
+    uint64_t certificates_hash;
+};
+
+struct snapshot {
+    uint32_t magic;
+    atomic_uint references;
+    uint64_t number; /* 1, 2, ... in this process */
+    struct settings *settings;
+    struct deadlines deadlines; /* before a route is known */
+    struct pool **pools;        /* as settings->pools */
+    struct route *routes;       /* as settings->routes */
+    struct gate_spec *gates;    /* as settings->listeners */
+    unsigned workers;
+};
+
+struct snapshot_means {
+    struct conf_source *source;   /* for certificates */
+    struct tls_worker **tls;      /* per worker; NULL: certificates are checked, no context is kept */
+    const struct tls_tickets *tickets;
+    unsigned workers;
+};
+
+/* Takes the settings, also on failure. NULL: the report says why. `before` may be NULL. */
+struct snapshot *snapshot_new(const struct snapshot_means *means, struct settings *take_settings,
+                              struct snapshot *before, struct report *report);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+struct snapshot *snapshot_unref(struct snapshot *snapshot); /* any thread; accepts NULL, returns NULL */
+
+struct pool *snapshot_pool(const struct snapshot *snapshot, const char *name); /* NULL: none */
+
+/* The first route that matches; NULL: none. */
+const struct route *snapshot_route(const struct snapshot *snapshot, struct bytes host,
+                                   const struct url_path *path, struct route_params *ret_params);
+/* The first route whose host matches and that asks for no path: for passthrough by SNI. */
+const struct route *snapshot_route_by_name(const struct snapshot *snapshot, struct bytes name);

@@ -1,0 +1,60 @@
+/* One step, asked again after each piece. Whatever is wrong with a head is said as soon as the line is
+ * whole; that it is too large, as soon as the limit is passed without its end. */
+#include "http/read_head.h"
+
+#include <errno.h>
+
+#define READ_HEAD_STEPS(STEP) STEP(collect) /* until the head is whole */
+FLOW(read_head, READ_HEAD_STEPS)
+
+const struct head_kind head_of_request = {http1_request_parse, REASON_HEAD_TOO_LARGE,
+                                          REASON_HEAD_TOO_SLOW, REASON_CLIENT_LEFT,
+                                          REASON_CLIENT_RESET};
+const struct head_kind head_of_answer = {http1_response_parse, REASON_ANSWER_TOO_LARGE,
+                                         REASON_ANSWER_TOO_SLOW, REASON_SERVER_LEFT,
+                                         REASON_SERVER_LEFT};
+
+/* As the parser answers; < 0 also when the limit is passed and the head is still not whole. */
+static int parse(const struct read_head *r, enum reason *ret_why)
+{
+    struct bytes in = buf_bytes(r->into);
+    int used = in.len ? r->kind->parse(in, r->fields_max, r->head, ret_why) : 0;
+
+    if ((used == 0 && in.len >= r->limit_bytes) || (used > 0 && (uint32_t)used > r->limit_bytes)) {
+        *ret_why = r->kind->too_large;
+        return -1;
+    }
+    return used;
+}
+
+static enum next collect(struct read_head *r)
+{
+    enum reason why = REASON_INTERNAL;
+    int used;
+
+    while (!(used = parse(r, &why))) {
+        ssize_t got = stream_read_into(r->stream, r->into, worker_of(&r->flow)->scratch);
+        if (got == -EAGAIN)
+            return flow_wait_source(&r->flow, &r->stream->source, READABLE,
+                                    WITHIN(r->within_usec, r->kind->too_slow));
+        if (got == -ENOMEM)
+            return flow_leave(&r->flow, REASON_NO_MEMORY);
+        if (got <= 0)
+            return flow_leave(&r->flow, got ? r->kind->reset : r->kind->left);
+    }
+    if (used < 0)
+        return flow_leave(&r->flow, why);
+    r->used = (size_t)used;
+    return flow_leave(&r->flow, REASON_DONE);
+}
+
+static void read_head_leave(struct read_head *r)
+{
+    (void)r; /* it owns nothing */
+}
+
+void read_head_start(struct read_head *read, struct flow *parent)
+{
+    flow_start(&read->flow, &read_head_kind, parent->runner, parent);
+    flow_adopt(&read->flow, &read->stream->source, REASON_DONE);
+}

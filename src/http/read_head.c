@@ -27,13 +27,26 @@ static int parse(const struct read_head *r, enum reason *ret_why)
     return used;
 }
 
+/* As stream_read; never more than `into` takes and the scratch holds. */
+static ssize_t read_more(struct read_head *r)
+{
+    uint8_t *scratch = worker_of(&r->flow)->scratch;
+    size_t room = r->into->limit_bytes - buf_bytes(r->into).len;
+    ssize_t got = stream_read(r->stream, scratch, room < WORKER_SCRATCH_BYTES ? room : WORKER_SCRATCH_BYTES);
+
+    if (got <= 0)
+        return got;
+    int error = buf_append(r->into, (struct bytes){scratch, (size_t)got});
+    return error ? error : got;
+}
+
 static enum next collect(struct read_head *r)
 {
     enum reason why = REASON_INTERNAL;
     int used;
 
     while (!(used = parse(r, &why))) {
-        ssize_t got = stream_read_into(r->stream, r->into, worker_of(&r->flow)->scratch);
+        ssize_t got = read_more(r);
         if (got == -EAGAIN)
             return flow_wait_source(&r->flow, &r->stream->source, READABLE,
                                     WITHIN(r->within_usec, r->kind->too_slow));

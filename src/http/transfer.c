@@ -3,6 +3,8 @@
  * the kernel or in `ahead`. */
 #include "http/transfer.h"
 
+#include "base/check.h"
+
 #include <errno.h>
 
 #define MOVES_AT_ONCE 8
@@ -12,6 +14,15 @@ void transfer_init(struct transfer *transfer, struct stream *from, struct stream
 {
     *transfer = (struct transfer){.from = from, .to = to, .ahead = ahead, .body = *body};
     buf_init(&transfer->unsent, TRANSFER_READ_BYTES);
+}
+
+void transfer_put_first(struct transfer *transfer, struct buf *take_head)
+{
+    CHECK(buf_is_empty(&transfer->unsent));
+    transfer->unsent = *take_head;
+    if (transfer->unsent.limit_bytes < TRANSFER_READ_BYTES)
+        transfer->unsent.limit_bytes = TRANSFER_READ_BYTES;
+    buf_init(take_head, take_head->limit_bytes);
 }
 
 void transfer_done(struct transfer *transfer)

@@ -34,6 +34,8 @@ enum transfer_state {
 /* `ahead` is the caller's. Start it once per body; at most TRANSFER_READ_BYTES are held for a slow reader. */
 void transfer_init(struct transfer *transfer, struct stream *from, struct stream *to, struct buf *ahead,
                    const struct http1_body *body);
+/* Bytes that go out before the body: its head. Takes the buffer's memory; nothing may be unsent yet. */
+void transfer_put_first(struct transfer *transfer, struct buf *take_head);
 void transfer_done(struct transfer *transfer); /* harmless when never begun (zero) */
 
 /* Moves what can be moved now, through `scratch` (at least TRANSFER_READ_BYTES). */

@@ -1,6 +1,6 @@
 /* What a client's connection is, whichever flow serves it (tunnel.c: HTTP and WebSocket; passthrough.c: TLS
  * by SNI): two streams, the relay between them, and what is told about it. What only the handshake needs
- * lies in an arena of the flow's that is freed when the relay begins. */
+ * lies elsewhere and is freed when the relay begins. */
 #pragma once
 
 #include "proxy/proxy.h"
@@ -8,7 +8,7 @@
 #define TRAIL_STEPS_MAX 10
 
 /* The steps of the present request (or handshake), each with the time at which it was entered, counted
- * from the connection's beginning. */
+ * from the connection's beginning. Of more steps (retries) the last place keeps the latest. */
 struct trail {
     uint32_t usec[TRAIL_STEPS_MAX];
     uint8_t step[TRAIL_STEPS_MAX]; /* in flow.kind->steps */
@@ -20,15 +20,17 @@ struct connection {
     struct list node; /* in proxy.connections */
     struct stream client, server;
     struct relay relay;
-    struct snapshot *snapshot;  /* the one it was routed by; counted */
-    const struct route *route;  /* in it; NULL before */
-    struct server *chosen;      /* a seat on it is taken; NULL: none */
-    struct choice *choice;      /* why; NULL: not yet, or no memory */
-    struct address peer;
-    uint16_t gate; /* number of the gate in the snapshot at its beginning */
-    uint16_t pool_member;
+    struct snapshot *snapshot; /* the one it was routed by; counted */
+    const struct route *route; /* in it; NULL before */
+    struct server *chosen;     /* a seat on it is taken; NULL: none */
+    struct choice *choice;     /* why; NULL: not yet, or no memory */
     uint64_t opened_usec;
+    uint64_t request_id;
     uint32_t handshake_usec; /* from the request's first byte to the 101's last */
+    struct address peer;
+    uint16_t gate;      /* number of the gate in the snapshot at its beginning */
+    uint8_t end_reason; /* what to say instead of RECLAIMED; 0: nothing */
+    bool is_tunnel;     /* the relay was reached: `open` is logged and counted */
     struct trail trail;
 };
 
@@ -36,3 +38,34 @@ static inline struct connection *connection_of(struct flow *flow)
 {
     return container_of(flow, struct connection, flow);
 }
+
+/* The struct must be zeroed. Joins the proxy's list, takes a reference to its snapshot. */
+void connection_begin(struct connection *c, struct proxy *proxy, unsigned gate,
+                      const struct address *peer);
+/* For the flow's leave: lets go of everything, closes or aborts both ends as the relay's end asks. */
+void connection_end(struct connection *c);
+
+void connection_entered(struct flow *flow); /* FLOW_IN's `told`: keeps the trail */
+void connection_forget_trail(struct connection *c); /* a new request begins */
+
+void connection_release_seat(struct connection *c); /* harmless without one */
+
+/* The relay begins: logs `open`, counts. The streams are open; heads and early bytes as in relay_start. */
+void connection_start_relay(struct connection *c, struct relay_end client, struct relay_end server,
+                            bool is_websocket);
+
+/* Asks for the tunnel's end, in order, for that reason: at a frame boundary, within a second. */
+void connection_close_tunnel(struct connection *c, enum reason reason);
+
+/* What is known of the connection, as log fields; texts live in `texts`. */
+struct connection_texts {
+    char client[ADDRESS_TEXT_BYTES], request_id[17], letters[3];
+};
+struct log_fields connection_fields(const struct connection *c, enum reason reason,
+                                    struct connection_texts *texts);
+char connection_phase(const struct connection *c, unsigned step); /* the letters' second */
+
+/* The flows, each with its own file. Both take the descriptor, whatever happens. */
+void tunnel_start(struct proxy *proxy, unsigned gate, int take_fd, const struct address *peer);
+void passthrough_start(struct proxy *proxy, unsigned gate, int take_fd, const struct address *peer);
+void tunnel_drain(struct connection *c); /* a kept connection that waits for a request leaves */

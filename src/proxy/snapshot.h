@@ -4,6 +4,7 @@
 #pragma once
 
 #include "conf/settings.h"
+#include "net/tcp.h"
 #include "net/tls.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
@@ -36,6 +37,7 @@ struct snapshot {
     uint64_t number; /* 1, 2, ... in this process */
     struct settings *settings;
     struct deadlines deadlines; /* before a route is known */
+    struct tcp_tuning tuning;   /* of every TCP socket, both sides */
     struct pool **pools;        /* as settings->pools */
     struct route *routes;       /* as settings->routes */
     struct gate_spec *gates;    /* as settings->listeners */

@@ -1,0 +1,212 @@
+/* Beginning, relaying and ending are alike for all flows; only the way to the server differs. */
+#include "proxy/connection.h"
+
+#include "net/tcp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+_Static_assert(sizeof(struct connection) <= 752, "the price of an idle connection is a promise");
+
+#define RECLAIM_USEC 1000000u
+
+static void add(_Atomic uint64_t *figure, uint64_t more)
+{
+    atomic_fetch_add_explicit(figure, more, memory_order_relaxed);
+}
+
+static void take_off(_Atomic uint64_t *figure)
+{
+    atomic_fetch_sub_explicit(figure, 1, memory_order_relaxed);
+}
+
+void connection_begin(struct connection *c, struct proxy *proxy, unsigned gate,
+                      const struct address *peer)
+{
+    c->gate = (uint16_t)gate;
+    c->peer = *peer;
+    c->opened_usec = proxy->worker.runner.loop.now_usec;
+    c->snapshot = snapshot_ref(proxy->snapshot);
+    list_add_last(&proxy->connections, &c->node);
+    add(&proxy->counters.connections_ever, 1);
+    add(&proxy->counters.connections, 1);
+}
+
+void connection_entered(struct flow *flow)
+{
+    struct connection *c = connection_of(flow);
+    struct trail *trail = &c->trail;
+    uint64_t usec = now_of(flow) - c->opened_usec;
+    unsigned at = trail->count < TRAIL_STEPS_MAX ? trail->count++ : TRAIL_STEPS_MAX - 1;
+
+    trail->step[at] = flow->step;
+    trail->usec[at] = usec > UINT32_MAX ? UINT32_MAX : (uint32_t)usec;
+}
+
+void connection_forget_trail(struct connection *c)
+{
+    c->trail.count = 0;
+    connection_entered(&c->flow);
+}
+
+void connection_release_seat(struct connection *c)
+{
+    if (c->chosen)
+        pool_release(TAKE(c->chosen));
+}
+
+/* Lifetimes are spread by up to the route's jitter, downward, so that what began together does not end
+ * together. */
+static uint64_t jittered(struct proxy *proxy, uint64_t usec, uint64_t percent)
+{
+    if (usec == FOREVER || percent == 0)
+        return usec;
+    return usec - random_below(&proxy->random, usec / 100 * percent + 1);
+}
+
+void connection_start_relay(struct connection *c, struct relay_end client, struct relay_end server,
+                            bool is_websocket)
+{
+    struct proxy *proxy = proxy_of(&c->flow);
+    struct connection_texts texts;
+    struct relay_opts opts = c->route->relay;
+
+    opts.is_websocket = is_websocket;
+    opts.lifetime_usec = jittered(proxy, opts.lifetime_usec, c->route->settings->lifetime_jitter);
+    c->is_tunnel = true;
+    add(&c->chosen->tunnels, 1);
+    add(&c->chosen->tunnels_ever, 1);
+    add(&proxy->counters.tunnels, 1);
+    add(&proxy->counters.tunnels_ever, 1);
+    relay_start(&c->relay, &c->flow, &proxy->relays, client, server, &opts);
+
+    struct log_fields fields = connection_fields(c, REASON_DONE, &texts);
+    fields.reason = fields.letters = (struct bytes){0};
+    fields.status = is_websocket ? 101 : LOG_NONE;
+    log_event(proxy->worker.log, EVENT_open, &fields);
+}
+
+void connection_close_tunnel(struct connection *c, enum reason reason)
+{
+    if (!relay_is_started(&c->relay) || relay_is_over(&c->relay))
+        return;
+    c->end_reason = (uint8_t)reason;
+    relay_reclaim(&c->relay, RECLAIM_USEC);
+}
+
+char connection_phase(const struct connection *c, unsigned step)
+{
+    static const struct {
+        const char *step;
+        char letter;
+    } phases[] = {
+        {"pick_server", 'Q'}, {"dial", 'C'},    {"ask", 'H'},   {"answer", 'H'},
+        {"hand_over", 'H'},   {"forward", 'D'}, {"relay", 'D'},
+    };
+    const char *name = c->flow.kind->steps[step].name;
+
+    for (size_t i = 0; i < ARRAY_LEN(phases); i++)
+        if (strcmp(phases[i].step, name) == 0)
+            return phases[i].letter;
+    return c->is_tunnel ? 'D' : 'R';
+}
+
+/* The step in which the connection was when its end was decided. */
+static unsigned last_working_step(const struct connection *c)
+{
+    return c->flow.has_failed && c->flow.step == c->flow.kind->last_step ? c->flow.last[0] : c->flow.step;
+}
+
+static struct bytes text(const char *from)
+{
+    return from ? bytes_of(from) : (struct bytes){0};
+}
+
+static void relay_fields(const struct connection *c, struct log_fields *fields)
+{
+    const struct relay *relay = &c->relay;
+    uint64_t now = now_of(&c->flow);
+
+    fields->tier = text(relay_tier_name(relay->tier));
+    fields->to_server_bytes = relay_moved_bytes(relay, 0);
+    fields->to_client_bytes = relay_moved_bytes(relay, 1);
+    fields->client_silent_usec = now - relay->lane[0].active_usec;
+    fields->server_silent_usec = now - relay->lane[1].active_usec;
+    if (relay->lane[0].close_code)
+        fields->close_code_client = relay->lane[0].close_code;
+    if (relay->lane[1].close_code)
+        fields->close_code_server = relay->lane[1].close_code;
+}
+
+struct log_fields connection_fields(const struct connection *c, enum reason reason,
+                                    struct connection_texts *texts)
+{
+    struct log_fields fields = log_fields_none();
+
+    fields.connection = c->flow.number;
+    fields.client = bytes_of(address_write(&c->peer, texts->client));
+    if (c->gate < c->snapshot->settings->listener_count)
+        fields.listener = text(c->snapshot->settings->listeners[c->gate].listen);
+    if (c->route) {
+        fields.route = text(c->route->name);
+        fields.pool = text(pool_name(c->route->pool));
+    }
+    if (c->chosen)
+        fields.server = text(c->chosen->name);
+    reason_letters(reason, connection_phase(c, last_working_step(c)), texts->letters);
+    fields.reason = text(reason_row(reason)->name);
+    fields.letters = text(texts->letters);
+    if (c->request_id) {
+        snprintf(texts->request_id, sizeof texts->request_id, "%016llx", (unsigned long long)c->request_id);
+        fields.request_id = text(texts->request_id);
+    }
+    if (c->handshake_usec)
+        fields.handshake_usec = c->handshake_usec;
+    if (relay_is_started(&c->relay))
+        relay_fields(c, &fields);
+    return fields;
+}
+
+static void log_close(const struct connection *c)
+{
+    struct connection_texts texts;
+    struct log_fields fields = connection_fields(c, c->flow.reason, &texts);
+
+    fields.lifetime_usec = now_of(&c->flow) - c->opened_usec;
+    log_event(worker_of(&c->flow)->log, EVENT_close, &fields);
+}
+
+static void count_end(struct connection *c)
+{
+    struct proxy_counters *counters = &proxy_of(&c->flow)->counters;
+
+    take_off(&counters->connections);
+    if (!c->is_tunnel)
+        return;
+    take_off(&counters->tunnels);
+    take_off(&c->chosen->tunnels);
+    add(&counters->to_server_bytes, relay_moved_bytes(&c->relay, 0));
+    add(&counters->to_client_bytes, relay_moved_bytes(&c->relay, 1));
+}
+
+static void close_end(struct connection *c, struct stream *stream, unsigned end)
+{
+    if (c->is_tunnel && relay_end_is_reset(&c->relay, end))
+        stream_abort(stream);
+    else
+        stream_close(stream);
+}
+
+void connection_end(struct connection *c)
+{
+    if (c->is_tunnel)
+        log_close(c);
+    count_end(c);
+    relay_stop(&c->relay);
+    close_end(c, &c->server, 1);
+    close_end(c, &c->client, 0);
+    connection_release_seat(c);
+    free(TAKE(c->choice));
+    list_remove(&c->node);
+    c->snapshot = snapshot_unref(c->snapshot);
+}

@@ -1,0 +1,258 @@
+/* The judgements of one request, in the order in which they are made: host, target, framing, route,
+ * handshake. Nothing here waits; all waiting is in tunnel.c. */
+#include "proxy/handshake_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void init_bufs(struct handshake *h, struct buf request)
+{
+    const struct limits *limits = &h->snapshot->settings->limits;
+    uint32_t head_limit = (uint32_t)limits->request_head, reply_limit = (uint32_t)limits->response_head;
+
+    buf_init(&h->head, head_limit + TRANSFER_AHEAD_BYTES);
+    h->request = request;
+    h->request.limit_bytes = head_limit + TRANSFER_AHEAD_BYTES;
+    buf_init(&h->reply, reply_limit + TRANSFER_AHEAD_BYTES);
+    buf_init(&h->asking, head_limit + 4096u); /* what we add is small */
+    buf_init(&h->out, reply_limit + 4096u);
+}
+
+static void begin(struct handshake *h, const struct snapshot *snapshot, struct buf request)
+{
+    memset(h, 0, offsetof(struct handshake, request_head));
+    h->snapshot = snapshot;
+    init_bufs(h, request);
+}
+
+struct handshake *handshake_new(const struct snapshot *snapshot)
+{
+    struct handshake *h = malloc(sizeof *h);
+
+    if (h)
+        begin(h, snapshot, (struct buf){0});
+    return h;
+}
+
+static void release(struct handshake *h)
+{
+    buf_done(&h->head);
+    buf_done(&h->reply);
+    buf_done(&h->asking);
+    buf_done(&h->out);
+    transfer_done(&h->upload);
+    transfer_done(&h->download);
+}
+
+struct handshake *handshake_free(struct handshake *h)
+{
+    if (!h)
+        return NULL;
+    release(h);
+    buf_done(&h->request);
+    free(h);
+    return NULL;
+}
+
+void handshake_begin_next(struct handshake *h, const struct snapshot *snapshot)
+{
+    release(h);
+    begin(h, snapshot, h->request);
+}
+
+int handshake_split(struct handshake *h, size_t head_len)
+{
+    struct bytes behind = bytes_from(buf_bytes(&h->request), head_len);
+    struct buf rest;
+
+    buf_init(&rest, h->request.limit_bytes);
+    int error = buf_append(&rest, behind);
+    if (error)
+        return error;
+    h->head = h->request;
+    h->request = rest;
+    return 0;
+}
+
+/* --- the request --------------------------------------------------------------------------------- */
+
+static const struct route *find_route(struct handshake *h, struct bytes path, enum reason *ret_why)
+{
+    uint8_t *memory = malloc(path.len + 1);
+    const struct route *route = NULL;
+
+    *ret_why = REASON_NO_MEMORY;
+    if (!memory)
+        return NULL;
+    *ret_why = REASON_TARGET_WRONG;
+    if (url_path_normalise(path, memory, &h->path)) {
+        route = snapshot_route(h->snapshot, h->host, &h->path, NULL);
+        *ret_why = REASON_NO_ROUTE;
+    }
+    if (route && h->path.has_encoded_slash && route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE) {
+        route = NULL;
+        *ret_why = REASON_TARGET_WRONG;
+    }
+    free(memory);
+    return route;
+}
+
+static enum reason judge_route(struct handshake *h)
+{
+    const struct http1_head *request = &h->request_head;
+    struct url_target target;
+    enum reason why;
+
+    if (bytes_equal(request->method, bytes_of("CONNECT")))
+        return REASON_METHOD_UNKNOWN;
+    if (!url_target_parse(request->target, &target))
+        return REASON_TARGET_WRONG;
+    if (bytes_equal(target.path, bytes_of("*")) && !bytes_equal(request->method, bytes_of("OPTIONS")))
+        return REASON_TARGET_WRONG;
+    h->route = find_route(h, target.path, &why);
+    return h->route ? REASON_DONE : why;
+}
+
+static bool is_repeatable(const struct http1_head *request)
+{
+    static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE"};
+
+    for (size_t i = 0; i < ARRAY_LEN(safe); i++)
+        if (bytes_equal(request->method, bytes_of(safe[i])))
+            return true;
+    return false;
+}
+
+static enum reason judge_upgrade(struct handshake *h)
+{
+    enum reason why = REASON_DONE;
+    enum ws_asked asked = ws_request_judge(&h->request_head, h->route->settings->require_key, &why);
+
+    if (asked == WS_BAD)
+        return why;
+    h->is_handshake = asked == WS_HANDSHAKE;
+    if (h->is_handshake)
+        h->request_body = (struct http1_body){.kind = BODY_NONE};
+    return REASON_DONE;
+}
+
+enum reason handshake_judge(struct handshake *h)
+{
+    const struct http1_head *request = &h->request_head;
+    uint64_t limit = h->snapshot->settings->limits.body;
+    uint16_t port;
+
+    enum reason why = http1_request_host(request, &h->host, &port);
+    if (why == REASON_DONE)
+        why = http1_request_body(request, &h->request_body);
+    if (why != REASON_DONE)
+        return why;
+    h->keeps = http1_keeps(request);
+    h->is_judged = true;
+
+    why = judge_route(h);
+    if (why == REASON_DONE)
+        why = judge_upgrade(h);
+    if (why != REASON_DONE) {
+        h->is_judged = h->is_judged && why == REASON_NO_ROUTE;
+        return why;
+    }
+    h->is_repeatable = is_repeatable(request) && h->request_body.kind == BODY_NONE;
+    if (limit && h->request_body.kind == BODY_LENGTH && h->request_body.left > limit)
+        return REASON_BODY_TOO_LARGE;
+    return REASON_DONE;
+}
+
+enum reason handshake_write_request(struct handshake *h)
+{
+    buf_done(&h->asking);
+    int error = http1_write_request(&h->asking, &h->request_head, h->is_handshake, &h->request_body,
+                                    (struct bytes){0});
+
+    if (error == -EPERM)
+        return REASON_PROTECTED_FIELD;
+    if (error == -EMSGSIZE)
+        return REASON_HEAD_TOO_LARGE;
+    return error ? REASON_NO_MEMORY : REASON_DONE;
+}
+
+/* The head goes first: it lies where a body's unsent bytes would. */
+void handshake_begin_upload(struct handshake *h, struct stream *client, struct stream *server)
+{
+    transfer_done(&h->upload);
+    transfer_init(&h->upload, client, server, &h->request, &h->request_body);
+    h->upload.limit_bytes = h->snapshot->settings->limits.body;
+    transfer_put_first(&h->upload, &h->asking);
+}
+
+/* --- the answer ---------------------------------------------------------------------------------- */
+
+enum reason handshake_judge_answer(const struct handshake *h)
+{
+    if (h->is_handshake)
+        return ws_answer_judge(&h->request_head, &h->reply_head);
+    return h->reply_head.status == 101 ? REASON_ANSWER_UNASKED : REASON_UPGRADE_REFUSED;
+}
+
+static enum reason written(int error)
+{
+    if (error == -EMSGSIZE)
+        return REASON_ANSWER_TOO_LARGE;
+    return error ? REASON_NO_MEMORY : REASON_DONE;
+}
+
+enum reason handshake_write_switch(struct handshake *h)
+{
+    return written(http1_write_answer(&h->out, &h->reply_head, true, true,
+                                      h->request_head.minor_version, (struct bytes){0},
+                                      (struct bytes){0}));
+}
+
+enum reason handshake_write_interim(struct handshake *h)
+{
+    enum reason why = REASON_DONE;
+
+    if (h->request_head.minor_version == 1 && !h->is_handshake)
+        why = written(http1_write_answer(&h->out, &h->reply_head, false, true, 1, (struct bytes){0},
+                                         (struct bytes){0}));
+    buf_consume(&h->reply, h->read.used);
+    return why;
+}
+
+static bool is_event_stream(const struct http1_head *reply)
+{
+    struct bytes type = http1_find(reply, "content-type");
+    struct bytes wanted = bytes_of("text/event-stream");
+
+    return type.at && bytes_equal_nocase(bytes_slice(type, 0, wanted.len), wanted);
+}
+
+enum reason handshake_begin_download(struct handshake *h, struct stream *client, struct stream *server,
+                                     struct bytes date)
+{
+    struct http1_body body;
+
+    if (http1_response_body(&h->reply_head, h->request_head.method, &body) != REASON_DONE)
+        return REASON_ANSWER_MALFORMED;
+    h->server_keeps = http1_keeps(&h->reply_head) && body.kind != BODY_UNTIL_CLOSE;
+    h->keeps = h->keeps && body.kind != BODY_UNTIL_CLOSE;
+    h->silence_usec = is_event_stream(&h->reply_head) ? h->route->relay.idle_usec
+                                                      : h->route->deadlines.response;
+    enum reason why = written(http1_write_answer(&h->out, &h->reply_head, false, h->keeps,
+                                                 h->request_head.minor_version, date, (struct bytes){0}));
+    if (why != REASON_DONE)
+        return why;
+    buf_consume(&h->reply, h->read.used);
+    transfer_init(&h->download, server, client, &h->reply, &body);
+    transfer_put_first(&h->download, &h->out);
+    return REASON_DONE;
+}
+
+void handshake_fields(const struct handshake *h, struct log_fields *fields)
+{
+    if (!h->head.memory)
+        return; /* the head was never whole */
+    fields->host = h->host;
+    fields->method = h->request_head.method;
+    fields->path = h->request_head.target;
+}

@@ -1,0 +1,62 @@
+/* What one request needs while it is under way, and the judgements over it: everything of tunnel.c that
+ * does not wait. */
+#pragma once
+
+#include "codec/http1_write.h"
+#include "codec/ws_handshake.h"
+#include "http/read_head.h"
+#include "http/transfer.h"
+#include "proxy/reach.h"
+
+struct handshake {
+    struct buf head;    /* the request head: request_head's views point into it */
+    struct buf request; /* what came behind it: a body, early frames, or the next request */
+    struct buf reply;   /* the answer head, and what came behind it */
+    struct buf asking;  /* the head for the server, until its upload begins */
+    struct buf out;     /* a head of ours on its way to the client */
+    struct read_head read;
+    struct tls_accept accept;
+    struct reach reach;
+    struct transfer upload, download;
+    struct http1_body request_body;
+    struct bytes host; /* the request's, without port */
+    uint64_t began_usec;
+    uint64_t silence_usec; /* of the answer's body */
+    const struct snapshot *snapshot; /* borrowed: the connection's */
+    const struct route *route;       /* in it */
+    uint32_t interim_count;
+    bool is_judged;     /* its framing is sound: what comes behind it is a request */
+    bool is_handshake;  /* for a WebSocket */
+    bool is_repeatable; /* nothing could be done twice by asking again */
+    bool keeps;         /* the client's connection, after this exchange */
+    bool server_keeps;
+    bool is_reused;     /* asked over a kept connection */
+    bool is_uploaded, upload_failed;
+    bool has_begun_answer; /* the client may have seen a part of it */
+    bool is_said;          /* our own answer is written */
+    /* big, and not zeroed: */
+    struct http1_head request_head, reply_head;
+    struct url_path path;
+};
+
+/* `snapshot` outlives it. NULL: no memory. */
+struct handshake *handshake_new(const struct snapshot *snapshot);
+struct handshake *handshake_free(struct handshake *h);             /* accepts NULL, returns NULL */
+/* Keeps what is pipelined, forgets the rest. */
+void handshake_begin_next(struct handshake *h, const struct snapshot *snapshot);
+
+/* Puts the head's bytes aside, so that what comes behind may grow and go without moving them. */
+int handshake_split(struct handshake *h, size_t head_len); /* 0 or -ENOMEM */
+
+/* DONE: h->route is set, and it is known what is asked for. */
+enum reason handshake_judge(struct handshake *h);
+enum reason handshake_write_request(struct handshake *h); /* the head for the server, to `asking` */
+void handshake_begin_upload(struct handshake *h, struct stream *client, struct stream *server);
+
+/* DONE: a 101 that completes the handshake; UPGRADE_REFUSED: to be forwarded as it is; else what is wrong. */
+enum reason handshake_judge_answer(const struct handshake *h);
+enum reason handshake_write_switch(struct handshake *h);  /* the 101, to `out` */
+enum reason handshake_write_interim(struct handshake *h); /* a 1xx, to `out`; takes it off `reply` */
+enum reason handshake_begin_download(struct handshake *h, struct stream *client, struct stream *server,
+                                     struct bytes date);
+void handshake_fields(const struct handshake *h, struct log_fields *fields);

@@ -1,0 +1,153 @@
+/* The flow of a TLS connection that ends at the server: its ClientHello is read in passing, routed by the
+ * name in it (SNI), and from then on everything, the hello first, is relayed untouched. */
+#include "codec/tls_hello.h"
+#include "proxy/reach.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PASSTHROUGH_STEPS(STEP)                                                                    \
+    STEP(read_hello)   /* until the ClientHello is whole */                                        \
+    STEP(choose_route) /* by server name; policy only */                                           \
+    STEP(pick_server)  /* waits only in the pool's queue */                                        \
+    STEP(dial)         /* until connected; another server on failure */                            \
+    STEP(relay)        /* layer 4 until an end leaves */
+
+#define HELLO_BUF_BYTES (TLS_HELLO_MAX_BYTES + 16384u) /* record headers, and what came behind it */
+
+struct hello {
+    struct buf in;
+    struct reach reach;
+    struct tls_hello parsed;
+    uint64_t began_usec;
+    uint8_t memory[TLS_HELLO_MAX_BYTES];
+};
+
+struct passthrough {
+    struct connection c; /* first: connection_of */
+    struct hello *hello; /* NULL once the relay has begun */
+};
+
+FLOW_IN(passthrough, PASSTHROUGH_STEPS, c.flow, connection_entered, FLOW_NO_LAST_STEP)
+
+static struct hello *hello_free(struct hello *hello)
+{
+    if (!hello)
+        return NULL;
+    reach_end(&hello->reach);
+    buf_done(&hello->in);
+    free(hello);
+    return NULL;
+}
+
+static enum next read_hello(struct passthrough *p)
+{
+    struct hello *h = p->hello;
+    int used;
+
+    while (!(used = tls_hello_parse(buf_bytes(&h->in), h->memory, &h->parsed))) {
+        ssize_t got = stream_read_into(&p->c.client, &h->in, worker_of(&p->c.flow)->scratch);
+        if (got == -EAGAIN)
+            return flow_wait_source(&p->c.flow, &p->c.client.source, READABLE,
+                                    WITHIN(p->c.snapshot->deadlines.request_head, REASON_HEAD_TOO_SLOW));
+        if (got == -ENOMEM)
+            return flow_leave(&p->c.flow, REASON_NO_MEMORY);
+        if (got == -EMSGSIZE)
+            return flow_leave(&p->c.flow, REASON_HELLO_MALFORMED);
+        if (got <= 0)
+            return flow_leave(&p->c.flow, buf_is_empty(&h->in) ? REASON_CLIENT_SILENT : REASON_CLIENT_LEFT);
+    }
+    return used > 0 ? NEXT : flow_leave(&p->c.flow, REASON_HELLO_MALFORMED);
+}
+
+static enum next choose_route(struct passthrough *p)
+{
+    p->c.request_id = random_next(&proxy_of(&p->c.flow)->random) | 1;
+    p->c.route = snapshot_route_by_name(p->c.snapshot, p->hello->parsed.server_name);
+    if (!p->c.route)
+        return flow_leave(&p->c.flow, REASON_NO_ROUTE);
+    if (proxy_of(&p->c.flow)->is_draining)
+        return flow_leave(&p->c.flow, REASON_STOPPING);
+    reach_begin(&p->hello->reach);
+    return NEXT;
+}
+
+static enum next pick_server(struct passthrough *p)
+{
+    return reach_pick(&p->hello->reach, &p->c, NULL);
+}
+
+static enum next dial(struct passthrough *p)
+{
+    return reach_dial(&p->hello->reach, &p->c, STEP_pick_server);
+}
+
+static enum next relay(struct passthrough *p)
+{
+    if (!relay_is_started(&p->c.relay)) {
+        struct relay_end client = {.stream = &p->c.client, .early = buf_bytes(&p->hello->in)};
+        struct relay_end server = {.stream = &p->c.server};
+        p->c.handshake_usec = (uint32_t)(now_of(&p->c.flow) - p->hello->began_usec);
+        connection_start_relay(&p->c, client, server, false);
+        p->hello = hello_free(p->hello);
+    }
+    if (!relay_is_over(&p->c.relay))
+        return flow_wait_notice(&p->c.flow, WITHIN(FOREVER, REASON_LIFETIME));
+
+    enum reason reason = p->c.relay.reason;
+    return flow_leave(&p->c.flow, reason == REASON_RECLAIMED && p->c.end_reason ? p->c.end_reason : reason);
+}
+
+static void log_refused(struct passthrough *p)
+{
+    struct connection_texts texts;
+    struct log_fields fields = connection_fields(&p->c, p->c.flow.reason, &texts);
+
+    fields.host = p->hello->parsed.server_name;
+    fields.words = bytes_of(reason_row(p->c.flow.reason)->words);
+    fields.lifetime_usec = now_of(&p->c.flow) - p->c.opened_usec;
+    log_event(worker_of(&p->c.flow)->log, EVENT_refused, &fields);
+    atomic_fetch_add_explicit(&proxy_of(&p->c.flow)->counters.refused_ever, 1, memory_order_relaxed);
+}
+
+static void passthrough_leave(struct passthrough *p)
+{
+    if (!p->c.is_tunnel && p->hello && p->c.flow.reason != REASON_CLIENT_SILENT)
+        log_refused(p);
+    p->hello = hello_free(p->hello);
+    connection_end(&p->c);
+}
+
+static struct hello *hello_new(uint64_t now_usec)
+{
+    struct hello *hello = malloc(sizeof *hello);
+
+    if (!hello)
+        return NULL;
+    memset(hello, 0, offsetof(struct hello, memory));
+    hello->began_usec = now_usec;
+    buf_init(&hello->in, HELLO_BUF_BYTES);
+    return hello;
+}
+
+void passthrough_start(struct proxy *proxy, unsigned gate, int take_fd, const struct address *peer)
+{
+    struct passthrough *p = calloc(1, sizeof *p);
+    struct hello *hello = hello_new(proxy->worker.runner.loop.now_usec);
+
+    if (!p || !hello) {
+        free(p);
+        free(hello);
+        stream_refuse(take_fd);
+        return;
+    }
+    p->hello = hello;
+    connection_begin(&p->c, proxy, gate, peer);
+    if (peer->any.sa_family != AF_UNIX)
+        tcp_tune(take_fd, &p->c.snapshot->tuning);
+    flow_start(&p->c.flow, &passthrough_kind, &proxy->worker.runner, NULL);
+    if (stream_open(&p->c.client, &proxy->worker.runner.loop, take_fd))
+        flow_stop(&p->c.flow, REASON_NO_MEMORY);
+    else
+        flow_adopt(&p->c.flow, &p->c.client.source, REASON_CLIENT_LEFT);
+}

@@ -1,0 +1,99 @@
+/* What always holds: c->chosen is set exactly while a seat is taken; a server that was tried for this
+ * request is not tried again; at most 1 + retries servers are. */
+#include "proxy/reach.h"
+
+#include <stdlib.h>
+
+void reach_begin(struct reach *reach)
+{
+    *reach = (struct reach){0};
+}
+
+void reach_end(struct reach *reach)
+{
+    if (reach->waiter)
+        waiter_leave(TAKE(reach->waiter));
+}
+
+static void note_tried(struct reach *reach)
+{
+    if (reach->tried.count < ARRAY_LEN(reach->tried.member))
+        reach->tried.member[reach->tried.count++] = (uint32_t)reach->member;
+}
+
+void reach_redial(struct reach *reach, struct connection *c)
+{
+    const struct dial_opts opts = {
+        .limit_usec = c->route->deadlines.connect,
+        .tuning = c->snapshot->tuning,
+    };
+
+    dial_start(&reach->dial, &c->flow, &c->chosen->address, &opts, &c->server);
+}
+
+/* The seat that is taken is on a server to which a connection stands, or one is begun. */
+static enum next connect_chosen(struct reach *reach, struct connection *c, const struct server *kept)
+{
+    reach->attempts++;
+    if (stream_is_open(&c->server) && kept == c->chosen)
+        return NEXT;
+    stream_close(&c->server);
+    reach_redial(reach, c);
+    return NEXT;
+}
+
+static enum next nothing_left(const struct reach *reach, struct connection *c)
+{
+    return flow_fail(&c->flow, reach->last_reason ? reach->last_reason : REASON_NO_SERVER);
+}
+
+static enum next wait_in_queue(struct reach *reach, struct connection *c, const struct server *kept)
+{
+    c->chosen = waiter_take(&reach->waiter, &reach->member, &c->choice);
+    if (c->chosen)
+        return connect_chosen(reach, c, kept);
+    return flow_wait_notice(&c->flow, WITHIN(c->route->deadlines.queue, REASON_QUEUE_TOO_SLOW));
+}
+
+enum next reach_pick(struct reach *reach, struct connection *c, const struct server *kept)
+{
+    struct pool *pool = c->route->pool;
+
+    if (reach->waiter)
+        return wait_in_queue(reach, c, kept);
+    if (reach->attempts > c->snapshot->settings->retries)
+        return nothing_left(reach, c);
+
+    free(TAKE(c->choice));
+    c->chosen = pool_pick(pool, &reach->tried, &reach->member, &c->choice);
+    if (c->chosen)
+        return connect_chosen(reach, c, kept);
+    if (!pool_is_full(pool, &reach->tried))
+        return nothing_left(reach, c);
+    reach->waiter = pool_wait(pool, &reach->tried, &c->flow);
+    if (!reach->waiter)
+        return flow_fail(&c->flow, REASON_NO_MEMORY);
+    return wait_in_queue(reach, c, kept);
+}
+
+enum next reach_dial(struct reach *reach, struct connection *c, unsigned pick_step)
+{
+    struct flow *child = &reach->dial.flow;
+
+    if (!flow_is_started(child)) /* the kept connection serves */
+        return NEXT;
+    if (!flow_is_over(child))
+        return flow_wait_child(&c->flow, child);
+    if (child->reason == REASON_DONE) {
+        flow_adopt(&c->flow, &c->server.source, REASON_DONE);
+        return NEXT;
+    }
+
+    reach->last_reason = child->reason;
+    note_tried(reach);
+    atomic_fetch_add_explicit(&c->chosen->failures_ever, 1, memory_order_relaxed);
+    connection_release_seat(c);
+    if (child->reason == REASON_DESCRIPTORS_SHORT || child->reason == REASON_NO_MEMORY)
+        return flow_fail(&c->flow, child->reason); /* another server would not help */
+    return flow_goto(&c->flow, pick_step);
+}

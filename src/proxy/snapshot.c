@@ -1,0 +1,381 @@
+/* Built from top to bottom, every error into the report; a half-made snapshot is freed like a whole one.
+ * Certificates that did not change since the snapshot before keep their TLS contexts: a reload under
+ * thousands of wss connections costs nothing, and its memory does not grow. */
+#include "proxy/snapshot.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SNAPSHOT_MAGIC 0x736e6170u
+
+struct build {
+    const struct snapshot_means *means;
+    struct snapshot *before;
+    struct report *report;
+    struct snapshot *made;
+};
+
+static uint64_t forever_if_none(uint64_t usec)
+{
+    return usec ? usec : FOREVER;
+}
+
+static struct deadlines deadlines_of(const struct timeouts *timeouts)
+{
+    return (struct deadlines){
+        .request_head = forever_if_none(timeouts->request_head),
+        .body = forever_if_none(timeouts->body),
+        .queue = forever_if_none(timeouts->queue),
+        .connect = forever_if_none(timeouts->connect),
+        .handshake = forever_if_none(timeouts->handshake),
+        .response = forever_if_none(timeouts->response),
+        .keepalive = forever_if_none(timeouts->keepalive),
+    };
+}
+
+static void out_of_memory(const struct build *b)
+{
+    report_add(b->report, (struct mark){0}, NULL, "out of memory");
+}
+
+/* --- pools ------------------------------------------------------------------------------------- */
+
+static void build_pool(struct build *b, size_t number)
+{
+    const struct pool_settings *settings = &b->made->settings->pools[number];
+    struct pool *before = b->before ? snapshot_pool(b->before, settings->name) : NULL;
+    struct pool_member_spec *members = calloc(settings->server_count, sizeof *members);
+
+    if (!members) {
+        out_of_memory(b);
+        return;
+    }
+    for (size_t i = 0; i < settings->server_count; i++) {
+        const struct server_settings *server = &settings->servers[i];
+        members[i].weight = (uint32_t)server->weight;
+        members[i].max_connections = (uint32_t)server->max_connections;
+        if (address_parse(server->address, &members[i].address))
+            report_add(b->report, server->mark, "write an address such as 127.0.0.1:9001 or \"[::1]:9001\"",
+                       "\"%s\" is no server address", server->address);
+    }
+    int error = pool_new(settings->name, balancer_find(settings->balance), members,
+                         settings->server_count, before, &b->made->pools[number]);
+    if (error == -EEXIST)
+        report_add(b->report, settings->mark, "give it a weight instead of a second entry",
+                   "pool \"%s\" names one server twice", settings->name);
+    else if (error)
+        out_of_memory(b);
+    free(members);
+}
+
+/* --- routes ------------------------------------------------------------------------------------ */
+
+static struct relay_opts relay_opts_of(const struct settings *settings, const struct timeouts *timeouts)
+{
+    return (struct relay_opts){
+        .idle_usec = forever_if_none(timeouts->tunnel_idle),
+        .fin_usec = forever_if_none(timeouts->fin),
+        .lifetime_usec = forever_if_none(timeouts->lifetime),
+        .unsent_bytes = (uint32_t)settings->limits.unsent,
+        .is_websocket = true,
+    };
+}
+
+/* The host is tried alone first, so that an error points at the right key. */
+static void build_rule(struct build *b, const struct route_settings *settings, struct route *route)
+{
+    const struct route_match host_only = {.host = settings->host};
+    const struct route_match match = {settings->host, settings->path, settings->prefix};
+    struct mark mark = settings->path ? settings->path_mark : settings->prefix_mark;
+    char words[256];
+
+    int error = route_rule_new(&host_only, &route->rule, words);
+    if (error == -EINVAL)
+        report_add(b->report, settings->host_mark, NULL, "%s", words);
+    else if (error)
+        out_of_memory(b);
+    route->rule = route_rule_free(route->rule);
+    if (error)
+        return;
+
+    error = route_rule_new(&match, &route->rule, words);
+    if (error == -EINVAL)
+        report_add(b->report, mark, NULL, "%s", words);
+    else if (error)
+        out_of_memory(b);
+}
+
+static void build_route(struct build *b, size_t number)
+{
+    struct snapshot *made = b->made;
+    const struct route_settings *settings = &made->settings->routes[number];
+    struct route *route = &made->routes[number];
+
+    *route = (struct route){
+        .name = settings->name,
+        .number = (unsigned)number,
+        .pool = made->pools[settings->pool_index],
+        .settings = settings,
+        .deadlines = deadlines_of(&settings->timeouts),
+        .relay = relay_opts_of(made->settings, &settings->timeouts),
+    };
+    build_rule(b, settings, route);
+}
+
+/* --- gates ------------------------------------------------------------------------------------- */
+
+struct pems {
+    struct tls_certificate *certificate;
+    size_t count;
+    uint64_t hash; /* of all their bytes: only to see whether anything changed */
+};
+
+static uint64_t hash_more(uint64_t hash, struct bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        hash = (hash ^ bytes.at[i]) * 0x100000001b3u; /* FNV-1a */
+    return (hash ^ 0xff) * 0x100000001b3u;
+}
+
+static void free_pems(struct pems *pems)
+{
+    for (size_t i = 0; i < pems->count; i++) {
+        free((void *)(uintptr_t)pems->certificate[i].certificate.at);
+        struct bytes key = pems->certificate[i].key;
+        if (key.at)
+            explicit_bzero((void *)(uintptr_t)key.at, key.len);
+        free((void *)(uintptr_t)key.at);
+    }
+    free(pems->certificate);
+}
+
+static bool read_pem(struct build *b, struct mark mark, const char *path, struct bytes *ret_text)
+{
+    int error = b->means->source->read(b->means->source, path, ret_text);
+
+    if (error)
+        report_add(b->report, mark, "is the path right, and may this user read it?",
+                   "cannot read \"%s\": %s", path, strerror(-error));
+    return !error;
+}
+
+static bool read_pems(struct build *b, const struct listener_settings *settings, struct pems *ret_pems)
+{
+    bool is_good = true;
+
+    *ret_pems = (struct pems){.hash = 0xcbf29ce484222325u};
+    ret_pems->certificate = calloc(settings->certificate_count, sizeof *ret_pems->certificate);
+    if (!ret_pems->certificate) {
+        out_of_memory(b);
+        return false;
+    }
+    ret_pems->count = settings->certificate_count;
+    for (size_t i = 0; i < settings->certificate_count; i++) {
+        const struct certificate_settings *from = &settings->certificates[i];
+        struct tls_certificate *to = &ret_pems->certificate[i];
+        is_good = read_pem(b, from->mark, from->cert, &to->certificate) && is_good;
+        is_good = read_pem(b, from->mark, from->key, &to->key) && is_good;
+        ret_pems->hash = hash_more(hash_more(ret_pems->hash, to->certificate), to->key);
+    }
+    return is_good;
+}
+
+static bool make_context(struct build *b, const struct listener_settings *settings,
+                         const struct pems *pems, struct tls_worker *worker,
+                         struct tls_context **ret_context)
+{
+    char words[256] = "";
+    size_t which = 0;
+    int error = tls_context_new(worker, pems->certificate, pems->count, b->means->tickets, ret_context,
+                                &which, words);
+
+    if (error == -EINVAL)
+        report_add(b->report, settings->certificates[which].mark, NULL, "%s", words);
+    else if (error)
+        out_of_memory(b);
+    return !error;
+}
+
+/* Without workers (`check`) the certificates are tried in a context that is thrown away. */
+static void try_certificates(struct build *b, const struct listener_settings *settings,
+                             const struct pems *pems)
+{
+    struct tls_worker *worker = NULL;
+    struct tls_context *context = NULL;
+
+    if (tls_worker_new(&worker)) {
+        out_of_memory(b);
+        return;
+    }
+    make_context(b, settings, pems, worker, &context);
+    tls_context_unref(context);
+    tls_worker_free(worker);
+}
+
+/* The gate of the snapshot before that has the very same certificates. */
+static const struct gate_spec *same_certificates(const struct build *b, const struct gate_spec *gate)
+{
+    for (size_t i = 0; b->before && i < b->before->settings->listener_count; i++) {
+        const struct gate_spec *old = &b->before->gates[i];
+        if (old->tls && old->certificates_hash == gate->certificates_hash)
+            return old;
+    }
+    return NULL;
+}
+
+static void make_contexts(struct build *b, struct gate_spec *gate, const struct pems *pems)
+{
+    const struct gate_spec *same = same_certificates(b, gate);
+
+    gate->tls = calloc(b->means->workers, sizeof *gate->tls);
+    if (!gate->tls) {
+        out_of_memory(b);
+        return;
+    }
+    for (unsigned i = 0; i < b->means->workers; i++) {
+        if (same)
+            gate->tls[i] = tls_context_ref(same->tls[i]);
+        else if (!make_context(b, gate->settings, pems, b->means->tls[i], &gate->tls[i]))
+            return;
+    }
+}
+
+static void build_gate(struct build *b, size_t number)
+{
+    struct gate_spec *gate = &b->made->gates[number];
+    const struct listener_settings *settings = &b->made->settings->listeners[number];
+    struct pems pems;
+
+    gate->settings = settings;
+    if (endpoint_parse(settings->listen, &gate->endpoint))
+        report_add(b->report, settings->mark, "write 127.0.0.1:8080, \"[::1]:8080\" or \"unix:/run/x.sock\"",
+                   "\"%s\" is no address to listen on", settings->listen);
+    if (settings->tls_mode != TLS_TERMINATE)
+        return;
+    if (read_pems(b, settings, &pems)) {
+        gate->certificates_hash = pems.hash;
+        if (b->means->tls)
+            make_contexts(b, gate, &pems);
+        else
+            try_certificates(b, settings, &pems);
+    }
+    free_pems(&pems);
+}
+
+/* --- the whole --------------------------------------------------------------------------------- */
+
+static struct snapshot *allocate(struct settings *take_settings)
+{
+    struct snapshot *made = calloc(1, sizeof *made);
+
+    if (!made) {
+        settings_free(take_settings);
+        return NULL;
+    }
+    made->magic = SNAPSHOT_MAGIC;
+    atomic_init(&made->references, 1);
+    made->settings = take_settings;
+    made->pools = calloc(take_settings->pool_count, sizeof(struct pool *));
+    made->routes = calloc(take_settings->route_count, sizeof *made->routes);
+    made->gates = calloc(take_settings->listener_count, sizeof *made->gates);
+    if (!made->pools || !made->routes || !made->gates)
+        return snapshot_unref(made);
+    return made;
+}
+
+struct snapshot *snapshot_new(const struct snapshot_means *means, struct settings *take_settings,
+                              struct snapshot *before, struct report *report)
+{
+    struct build b = {means, before, report, allocate(take_settings)};
+    size_t errors = report_count(report);
+
+    if (!b.made) {
+        out_of_memory(&b);
+        return NULL;
+    }
+    b.made->number = before ? before->number + 1 : 1;
+    b.made->workers = means->workers;
+    b.made->deadlines = deadlines_of(&b.made->settings->timeouts);
+    for (size_t i = 0; i < b.made->settings->pool_count; i++)
+        build_pool(&b, i);
+    for (size_t i = 0; i < b.made->settings->route_count; i++)
+        build_route(&b, i);
+    for (size_t i = 0; i < b.made->settings->listener_count; i++)
+        build_gate(&b, i);
+    return report_count(report) == errors ? b.made : snapshot_unref(b.made);
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    CHECK_OBJ(snapshot, SNAPSHOT_MAGIC);
+    atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+    return snapshot;
+}
+
+static void free_gate(struct gate_spec *gate, unsigned workers)
+{
+    for (unsigned i = 0; gate->tls && i < workers; i++)
+        tls_context_unref(gate->tls[i]);
+    free(gate->tls);
+}
+
+static void free_all(struct snapshot *snapshot)
+{
+    const struct settings *settings = snapshot->settings;
+
+    for (size_t i = 0; snapshot->gates && i < settings->listener_count; i++)
+        free_gate(&snapshot->gates[i], snapshot->workers);
+    for (size_t i = 0; snapshot->routes && i < settings->route_count; i++)
+        route_rule_free(snapshot->routes[i].rule);
+    for (size_t i = 0; snapshot->pools && i < settings->pool_count; i++)
+        pool_unref(snapshot->pools[i]);
+    free(snapshot->gates);
+    free(snapshot->routes);
+    free(snapshot->pools);
+    settings_free(snapshot->settings);
+    snapshot->magic = 0;
+    free(snapshot);
+}
+
+struct snapshot *snapshot_unref(struct snapshot *snapshot)
+{
+    if (!snapshot)
+        return NULL;
+    CHECK_OBJ(snapshot, SNAPSHOT_MAGIC);
+    if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) == 1)
+        free_all(snapshot);
+    return NULL;
+}
+
+struct pool *snapshot_pool(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->settings->pool_count; i++)
+        if (snapshot->pools[i] && strcmp(snapshot->settings->pools[i].name, name) == 0)
+            return snapshot->pools[i];
+    return NULL;
+}
+
+const struct route *snapshot_route(const struct snapshot *snapshot, struct bytes host,
+                                   const struct url_path *path, struct route_params *ret_params)
+{
+    for (size_t i = 0; i < snapshot->settings->route_count; i++)
+        if (route_rule_matches(snapshot->routes[i].rule, host, path, ret_params))
+            return &snapshot->routes[i];
+    return NULL;
+}
+
+const struct route *snapshot_route_by_name(const struct snapshot *snapshot, struct bytes name)
+{
+    const struct url_path root = {.count = 1};
+
+    for (size_t i = 0; i < snapshot->settings->route_count; i++) {
+        const struct route *route = &snapshot->routes[i];
+        if (!route->settings->path && !route->settings->prefix &&
+            route_rule_matches(route->rule, name, &root, NULL))
+            return route;
+    }
+    return NULL;
+}

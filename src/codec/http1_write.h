@@ -6,15 +6,15 @@
 
 /* Appends a request head for the server: the request line with our version (HTTP/1.1) and the target
  * bytes as received; fields in their order and spelling, without what Connection names and the hop-by-hop
- * fields (Connection, Keep-Alive, Proxy-Connection, TE other than trailers, Transfer-Encoding unless the body
- * is chunked, Upgrade, HTTP2-Settings); then `Connection: Upgrade` and `Upgrade: websocket` for a handshake
+ * fields (Connection, Keep-Alive, Proxy-Connection, TE other than trailers, Upgrade, HTTP2-Settings); a body's
+ * framing passes as it came; then `Connection: Upgrade` and `Upgrade: websocket` for a handshake
  * (without any Content-Length), or nothing (persistent) for a plain request; then `extra` (whole lines).
  * Connection may not name Host, Content-Length, Sec-WebSocket-*, X-Forwarded-*, Forwarded, Via, Cookie,
  * Authorization: -EPERM (REASON_PROTECTED_FIELD) for those that framing or the handshake needs (Host,
  * Content-Length, Transfer-Encoding, Sec-WebSocket-*), while X-Forwarded-*, Forwarded and Via are simply kept.
  * 0, -EPERM, -ENOMEM or -EMSGSIZE. */
 int http1_write_request(struct buf *to, const struct http1_head *request, bool is_handshake,
-                        const struct http1_body *body, struct bytes extra);
+                        struct bytes extra);
 
 /* Appends an answer head for the client: status line with our version and the server's status and words;
  * fields without hop-by-hop ones and what Connection names; for a completed handshake (101) with

@@ -166,8 +166,7 @@ enum reason handshake_judge(struct handshake *h)
 enum reason handshake_write_request(struct handshake *h)
 {
     buf_done(&h->asking);
-    int error = http1_write_request(&h->asking, &h->request_head, h->is_handshake, &h->request_body,
-                                    (struct bytes){0});
+    int error = http1_write_request(&h->asking, &h->request_head, h->is_handshake, (struct bytes){0});
 
     if (error == -EPERM)
         return REASON_PROTECTED_FIELD;

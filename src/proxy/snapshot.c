@@ -36,6 +36,14 @@ static struct deadlines deadlines_of(const struct timeouts *timeouts)
     };
 }
 
+static struct tcp_tuning tuning_of(const struct settings *settings)
+{
+    return (struct tcp_tuning){
+        .keepalive_sec = (uint32_t)((settings->tcp_keepalive + 999999u) / 1000000u),
+        .user_timeout_msec = (uint32_t)(settings->tcp_user_timeout / 1000u),
+    };
+}
+
 static void out_of_memory(const struct build *b)
 {
     report_add(b->report, (struct mark){0}, NULL, "out of memory");
@@ -299,6 +307,7 @@ struct snapshot *snapshot_new(const struct snapshot_means *means, struct setting
     b.made->number = before ? before->number + 1 : 1;
     b.made->workers = means->workers;
     b.made->deadlines = deadlines_of(&b.made->settings->timeouts);
+    b.made->tuning = tuning_of(b.made->settings);
     for (size_t i = 0; i < b.made->settings->pool_count; i++)
         build_pool(&b, i);
     for (size_t i = 0; i < b.made->settings->route_count; i++)

@@ -35,6 +35,7 @@ struct certificate_settings {
 struct listener_settings {
     struct mark mark; /* of `listen` */
     const char *listen;
+    uint64_t unix_mode; /* permissions of a Unix socket */
     enum tls_mode tls_mode;
     struct certificate_settings *certificates;
     size_t certificate_count;
@@ -75,6 +76,7 @@ struct settings {
     uint64_t workers; /* 0: as many as cores */
     const char *user; /* NULL: stay who we are */
     const char *admin_listen; /* "unix:/run/turnout.sock" when left out; NULL: `admin: no` */
+    uint64_t admin_mode;
     bool admin_is_default;    /* left out: a path that cannot be opened is a warning, not an error */
     struct mark user_mark, admin_mark;
     struct timeouts timeouts;
@@ -90,6 +92,10 @@ struct settings {
     size_t listener_count;
     struct pool_settings *pools;
     size_t pool_count;
+    enum on_removed on_removed;
+    uint64_t lifetime_jitter; /* percent */
+    const void **secrets;     /* fields whose value came from { file } or { env } */
+    size_t secret_count;
     struct route_settings *routes; /* never none: without routes and with one pool, one that takes all */
     size_t route_count;
 };
@@ -100,6 +106,11 @@ struct conf_source {
     int (*read)(struct conf_source *source, const char *path, struct bytes *ret_text);
     int (*expand)(struct conf_source *source, const char *pattern, char ***ret_paths, size_t *ret_count);
     const char *(*environment)(struct conf_source *source, const char *name); /* NULL: not set */
+    const char *const *balancers; /* names that `balance` may take, ends in NULL; NULL: any */
+    /* What floors above know to judge, so that all errors are found at once; NULL: not judged here. */
+    bool (*is_address)(const char *text);
+    bool (*is_endpoint)(const char *text);
+    bool (*is_match)(const char *host, const char *path, const char *prefix, char ret_words[256]);
 };
 
 /* Errors, all of them, in file order. */

@@ -1,0 +1,456 @@
+/* One function per type, each saying what it wants when it does not get it; one loop over rows. */
+#include "conf/directive.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WORDS_BYTES      512
+#define USEC_PER_SEC     UINT64_C(1000000)
+#define NEAR_ENOUGH      3
+#define VALUE_FILE_BYTES 65536
+
+void complain_at(struct loader *loader, struct mark mark, const char *hint, const char *format, ...)
+{
+    char words[WORDS_BYTES];
+    char *quote = hint ? NULL : report_quote_hint(loader->report, mark);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    report_add(loader->report, mark, hint ? hint : quote, "%s", words);
+    free(quote);
+}
+
+/* --- words ----------------------------------------------------------------------------------------- */
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Edit distance (insert, delete, replace), over words of at most 63 letters. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], len = strlen(b);
+
+    if (len > 63 || strlen(a) > 63)
+        return SIZE_MAX;
+    for (size_t k = 0; k <= len; k++)
+        row[k] = k;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t k = 1; k <= len; k++) {
+            size_t replaced = diagonal + (a[i - 1] != b[k - 1]);
+            diagonal = row[k];
+            row[k] = least(replaced, least(row[k], row[k - 1]) + 1);
+        }
+    }
+    return row[len];
+}
+
+const char *nearest_word(const char *text, const char *const *words)
+{
+    const char *best = NULL;
+    size_t best_distance = NEAR_ENOUGH;
+
+    for (; words && *words; words++) {
+        size_t d = distance(text, *words);
+        if (d < best_distance && d < strlen(*words)) {
+            best = *words;
+            best_distance = d;
+        }
+    }
+    return best;
+}
+
+static void list_words(char *text, size_t size, const char *const *words)
+{
+    size_t used = strlen(text);
+
+    for (bool is_first = true; words && *words && used < size; words++, is_first = false)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", is_first ? "" : ", ", *words);
+}
+
+/* --- values ---------------------------------------------------------------------------------------- */
+
+const char *path_beside(struct arena *arena, const char *file, const char *path)
+{
+    const char *slash = file ? memrchr(file, '/', strlen(file)) : NULL;
+    size_t directory = slash ? (size_t)(slash - file) + 1 : 0;
+
+    if (path[0] == '/' || !directory)
+        return path;
+    char *joined = arena_alloc(arena, directory + strlen(path) + 1);
+    if (!joined)
+        return NULL;
+    memcpy(joined, file, directory);
+    memcpy(joined + directory, path, strlen(path) + 1);
+    return joined;
+}
+
+static const char *text_of_file(struct loader *loader, const struct tree *name)
+{
+    const char *path = path_beside(loader->arena, name->mark.file, name->text);
+    struct bytes text = {0};
+    int error = path ? loader->source->read(loader->source, path, &text) : -ENOMEM;
+
+    if (error) {
+        complain_at(loader, name->mark, "is the path right, and may this user read it?", "cannot read \"%s\": %s",
+                    name->text, strerror(-error));
+        return NULL;
+    }
+    while (text.len && (text.at[text.len - 1] == '\n' || text.at[text.len - 1] == '\r'))
+        text.len--;
+    char *copy = text.len <= VALUE_FILE_BYTES ? arena_text(loader->arena, text) : NULL;
+    free((void *)(uintptr_t)text.at);
+    if (!copy)
+        complain_at(loader, name->mark, NULL, "\"%s\" is too large for a value", name->text);
+    return copy;
+}
+
+static const char *text_of_environment(struct loader *loader, const struct tree *name)
+{
+    const char *value = loader->source->environment(loader->source, name->text);
+
+    if (!value) {
+        complain_at(loader, name->mark, "set it before turnout is started", "the environment has no variable \"%s\"",
+                    name->text);
+        return NULL;
+    }
+    return arena_text(loader->arena, bytes_of(value));
+}
+
+const char *value_text(struct loader *loader, const struct tree *value, const char *what, bool *ret_is_secret)
+{
+    const struct tree_entry *only = value->kind == TREE_MAP ? value->first : NULL;
+
+    *ret_is_secret = false;
+    if (value->kind == TREE_SCALAR)
+        return value->text;
+    if (only && !only->next && only->value->kind == TREE_SCALAR) {
+        *ret_is_secret = true;
+        if (strcmp(only->key, "file") == 0)
+            return text_of_file(loader, only->value);
+        if (strcmp(only->key, "env") == 0)
+            return text_of_environment(loader, only->value);
+    }
+    complain_at(loader, value->mark, NULL, "%s: a single value is wanted here, not a %s", what,
+                value->kind == TREE_MAP ? "map" : "list");
+    return NULL;
+}
+
+bool value_is_map(struct loader *loader, const struct tree *value, const char *what)
+{
+    if (value->kind == TREE_MAP)
+        return true;
+    complain_at(loader, value->mark, NULL, "%s: a map (key: value) is wanted here, not a %s", what,
+                value->kind == TREE_LIST ? "list" : "single value");
+    return false;
+}
+
+bool value_is_list(struct loader *loader, const struct tree *value, const char *what)
+{
+    if (value->kind == TREE_LIST)
+        return true;
+    complain_at(loader, value->mark, NULL, "%s: a list (lines with \"- \", or [ a, b ]) is wanted here, not a %s", what,
+                value->kind == TREE_MAP ? "map" : "single value");
+    return false;
+}
+
+/* --- types ----------------------------------------------------------------------------------------- */
+
+/* Digits, then letters. False: not that, or too large. */
+static bool split_number(const char *text, uint64_t *ret_number, const char **ret_unit)
+{
+    uint64_t number = 0;
+    const char *at = text;
+
+    for (; *at >= '0' && *at <= '9'; at++) {
+        if (number > UINT64_MAX / 10 - 1)
+            return false;
+        number = number * 10 + (uint64_t)(*at - '0');
+    }
+    *ret_number = number;
+    *ret_unit = at;
+    return at != text;
+}
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static bool parse_with_units(const char *text, const struct unit *units, uint64_t *ret_value)
+{
+    const char *unit;
+    uint64_t number;
+
+    if (!split_number(text, &number, &unit))
+        return false;
+    for (; units->name; units++)
+        if (strcmp(unit, units->name) == 0 && number <= UINT64_MAX / units->factor) {
+            *ret_value = number * units->factor;
+            return true;
+        }
+    *ret_value = 0;
+    return number == 0 && *unit == '\0';
+}
+
+static const struct unit time_units[] = {{"us", 1},
+                                         {"ms", 1000},
+                                         {"s", USEC_PER_SEC},
+                                         {"m", 60 * USEC_PER_SEC},
+                                         {"h", 3600 * USEC_PER_SEC},
+                                         {"d", 86400 * USEC_PER_SEC},
+                                         {NULL, 0}};
+static const struct unit size_units[] = {{"", 1},         {"b", 1},         {"k", 1024},
+                                         {"K", 1024},     {"m", 1048576},   {"M", 1048576},
+                                         {"g", 1 << 30},  {"G", 1 << 30},   {NULL, 0}};
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+static const struct unit percent_units[] = {{"%", 1}, {NULL, 0}};
+
+static const struct {
+    const struct unit *units;
+    const char *wanted;
+    uint64_t scale; /* of the bounds */
+    const char *scale_name;
+} numeric[] = {
+    [TYPE_NUMBER] = {no_units, "write a whole number", 1, ""},
+    [TYPE_TIME] = {time_units, "write a time such as 3s, 500ms, 2m or 1h (0 means none)", USEC_PER_SEC, " seconds"},
+    [TYPE_SIZE] = {size_units, "write a size such as 32k, 64m or 1g (0 means none)", 1, " bytes"},
+    [TYPE_PERCENT] = {percent_units, "write a share such as 10%", 1, "%"},
+};
+
+struct value {
+    struct loader *loader;
+    const struct section *section;
+    const struct directive *row;
+    struct mark mark;
+    const char *text;
+    const char *shown; /* in errors: the text, or *** for a secret */
+};
+
+static void wrong(const struct value *v, const char *wanted)
+{
+    char what[WORDS_BYTES];
+
+    snprintf(what, sizeof what, "%s%s%s: \"%s\" will not do", v->section->name, v->section->name[0] ? "." : "",
+             v->row->name, v->shown);
+    complain_at(v->loader, v->mark, wanted, "%s", what);
+}
+
+static void load_numeric(const struct value *v, uint64_t *field)
+{
+    uint64_t scale = numeric[v->row->type].scale, number;
+    char bounds[WORDS_BYTES];
+
+    if (!parse_with_units(v->text, numeric[v->row->type].units, &number)) {
+        wrong(v, numeric[v->row->type].wanted);
+        return;
+    }
+    if (number < v->row->min * scale || (v->row->max && number > v->row->max * scale)) {
+        snprintf(bounds, sizeof bounds, v->row->max ? "write a value from %llu to %llu%s" : "write at least %llu%.0llu%s",
+                 (unsigned long long)v->row->min, (unsigned long long)v->row->max, numeric[v->row->type].scale_name);
+        wrong(v, bounds);
+        return;
+    }
+    *field = number;
+}
+
+static void load_flag(const struct value *v, bool *field)
+{
+    static const char *const yes[] = {"yes", "true", "on", NULL}, *const no[] = {"no", "false", "off", NULL};
+
+    for (size_t i = 0; yes[i]; i++) {
+        if (strcmp(v->text, yes[i]) == 0 || strcmp(v->text, no[i]) == 0) {
+            *field = strcmp(v->text, yes[i]) == 0;
+            return;
+        }
+    }
+    wrong(v, "write yes or no");
+}
+
+static void load_mode(const struct value *v, uint64_t *field)
+{
+    uint64_t mode = 0;
+    size_t len = strlen(v->text);
+
+    for (size_t i = 0; i < len; i++) {
+        if (v->text[i] < '0' || v->text[i] > '7' || len > 4) {
+            wrong(v, "write permissions in octal, such as \"0660\"");
+            return;
+        }
+        mode = mode << 3 | (uint64_t)(v->text[i] - '0');
+    }
+    *field = mode;
+}
+
+const char *const *directive_words(const struct directive *row)
+{
+    static const char *const level[] = {"debug", "info", "warning", "error", NULL};
+    static const char *const format[] = {"json", "text", NULL};
+    static const char *const mode[] = {"none", "terminate", "passthrough", NULL};
+    static const char *const on_removed[] = {"keep", "close", NULL};
+    static const char *const encoded_slashes[] = {"keep", "refuse", NULL};
+    static const struct {
+        const char *name;
+        const char *const *words;
+    } rows[] = {
+        {"level", level},           {"format", format},
+        {"mode", mode},             {"on_removed", on_removed},
+        {"encoded_slashes", encoded_slashes},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strcmp(rows[i].name, row->name) == 0)
+            return rows[i].words;
+    return NULL;
+}
+
+static void load_word(const struct value *v, int *field)
+{
+    const char *const *words = directive_words(v->row);
+    char hint[WORDS_BYTES] = "write one of: ";
+
+    for (int i = 0; words[i]; i++)
+        if (strcmp(v->text, words[i]) == 0) {
+            *field = i;
+            return;
+        }
+    list_words(hint, sizeof hint, words);
+    wrong(v, hint);
+}
+
+static void load_text(const struct value *v, const char **field)
+{
+    if (v->text[0] == '\0')
+        wrong(v, "write something, or leave the key out");
+    else
+        *field = v->text;
+}
+
+static void load_path(const struct value *v, const char **field)
+{
+    load_text(v, field);
+    if (*field == v->text)
+        *field = path_beside(v->loader->arena, v->mark.file, v->text);
+}
+
+static void load_value(const struct value *v, void *fields)
+{
+    void *field = (char *)fields + v->row->offset;
+
+    switch ((enum directive_type)v->row->type) {
+    case TYPE_FLAG:
+        load_flag(v, field);
+        return;
+    case TYPE_NUMBER:
+    case TYPE_TIME:
+    case TYPE_SIZE:
+    case TYPE_PERCENT:
+        load_numeric(v, field);
+        return;
+    case TYPE_MODE:
+        load_mode(v, field);
+        return;
+    case TYPE_TEXT:
+        load_text(v, field);
+        return;
+    case TYPE_PATH:
+        load_path(v, field);
+        return;
+    case TYPE_WORD:
+        load_word(v, field);
+        return;
+    }
+}
+
+/* --- sections -------------------------------------------------------------------------------------- */
+
+void section_preset(struct loader *loader, const struct section *section, void *fields)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        const struct directive *row = &section->rows[i];
+        const struct value v = {loader, section, row, {0}, row->preset, row->preset};
+        if (row->preset)
+            load_value(&v, fields);
+    }
+}
+
+static const struct directive *find_row(const struct section *section, const char *name)
+{
+    for (size_t i = 0; i < section->count; i++)
+        if (strcmp(section->rows[i].name, name) == 0)
+            return &section->rows[i];
+    return NULL;
+}
+
+static bool is_handled_elsewhere(const struct section *section, const char *name)
+{
+    for (const char *const *other = section->others; other && *other; other++)
+        if (strcmp(*other, name) == 0)
+            return true;
+    return false;
+}
+
+static void complain_unknown(struct loader *loader, const struct section *section, const struct tree_entry *entry)
+{
+    const char *names[64];
+    char hint[WORDS_BYTES] = "known here: ";
+    size_t count = 0;
+
+    for (size_t i = 0; i < section->count && count < 63; i++)
+        names[count++] = section->rows[i].name;
+    for (const char *const *other = section->others; other && *other && count < 63; other++)
+        names[count++] = *other;
+    names[count] = NULL;
+    const char *near = nearest_word(entry->key, names);
+    if (near)
+        snprintf(hint, sizeof hint, "did you mean \"%s\"?", near);
+    else
+        list_words(hint, sizeof hint, names);
+    complain_at(loader, entry->mark, hint, "unknown key \"%s\"%s%s", entry->key, section->name[0] ? " in " : "",
+                section->name);
+}
+
+static void load_entry(struct loader *loader, const struct section *section, const struct directive *row,
+                       const struct tree_entry *entry, void *fields)
+{
+    bool is_secret;
+    const char *text = value_text(loader, entry->value, row->name, &is_secret);
+    const struct value v = {loader, section, row, entry->value->mark, text, is_secret ? "***" : text};
+
+    if (!text)
+        return;
+    load_value(&v, fields);
+    if (is_secret)
+        settings_keep_secret(loader, (char *)fields + row->offset);
+}
+
+void section_load_one(struct loader *loader, const struct section *section, const struct tree_entry *entry,
+                      void *fields)
+{
+    const struct directive *row = find_row(section, entry->key);
+
+    if (row)
+        load_entry(loader, section, row, entry, fields);
+}
+
+void section_load(struct loader *loader, const struct section *section, const struct tree *map, void *fields)
+{
+    if (!map || !value_is_map(loader, map, section->name))
+        return;
+    for (const struct tree_entry *entry = map->first; entry; entry = entry->next) {
+        const struct directive *row = find_row(section, entry->key);
+        if (row)
+            load_entry(loader, section, row, entry, fields);
+        else if (!is_handled_elsewhere(section, entry->key))
+            complain_unknown(loader, section, entry);
+    }
+}

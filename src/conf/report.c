@@ -1,0 +1,264 @@
+/* Errors are collected as they are found and sorted when they are shown: by file, line, column. */
+#include "conf/tree.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ERRORS_MAX 100
+#define WORDS_MAX  512
+
+struct known {
+    char *file;
+    char *text;
+    size_t len;
+};
+
+struct error {
+    struct mark mark;
+    size_t file_number;
+    char *words, *hint;
+};
+
+struct report {
+    struct known *known;
+    size_t known_count;
+    struct error *error;
+    size_t count; /* all that were found */
+    size_t kept;
+};
+
+struct report *report_new(void)
+{
+    return calloc(1, sizeof(struct report));
+}
+
+struct report *report_free(struct report *report)
+{
+    if (!report)
+        return NULL;
+    for (size_t i = 0; i < report->known_count; i++) {
+        free(report->known[i].file);
+        free(report->known[i].text);
+    }
+    for (size_t i = 0; i < report->kept; i++) {
+        free(report->error[i].words);
+        free(report->error[i].hint);
+    }
+    free(report->known);
+    free(report->error);
+    free(report);
+    return NULL;
+}
+
+size_t report_count(const struct report *report)
+{
+    return report->count;
+}
+
+static size_t number_of(const struct report *report, const char *file)
+{
+    for (size_t i = 0; file && i < report->known_count; i++)
+        if (strcmp(report->known[i].file, file) == 0)
+            return i;
+    return report->known_count;
+}
+
+void report_know(struct report *report, const char *file, struct bytes text)
+{
+    struct known *more = realloc(report->known, (report->known_count + 1) * sizeof *more);
+    char *name = strdup(file), *copy = malloc(text.len + 1);
+
+    if (more)
+        report->known = more;
+    if (!more || !name || !copy || number_of(report, file) < report->known_count) {
+        free(name);
+        free(copy);
+        return; /* errors are shown without their line */
+    }
+    if (text.len)
+        memcpy(copy, text.at, text.len);
+    more[report->known_count++] = (struct known){name, copy, text.len};
+}
+
+struct bytes report_line(const struct report *report, const char *file, uint32_t line)
+{
+    size_t number = number_of(report, file);
+    struct bytes rest;
+
+    if (number == report->known_count || line == 0)
+        return (struct bytes){0};
+    rest = (struct bytes){(const uint8_t *)report->known[number].text, report->known[number].len};
+    for (uint32_t i = 1; i < line; i++)
+        rest = bytes_from(rest, bytes_find(rest, bytes_of("\n"), 0) + 1);
+    struct bytes found = bytes_slice(rest, 0, bytes_find(rest, bytes_of("\n"), 0));
+    while (found.len && found.at[found.len - 1] == '\r')
+        found.len--;
+    return found;
+}
+
+void report_add(struct report *report, struct mark mark, const char *hint, const char *format, ...)
+{
+    char words[WORDS_MAX];
+    va_list args;
+
+    report->count++;
+    if (report->kept == ERRORS_MAX)
+        return;
+    struct error *more = realloc(report->error, (report->kept + 1) * sizeof *more);
+    if (!more)
+        return;
+    report->error = more;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    more[report->kept++] = (struct error){mark, number_of(report, mark.file), strdup(words), hint ? strdup(hint) : NULL};
+}
+
+/* --- advice to quote ------------------------------------------------------------------------------- */
+
+static bool is_end(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == ',';
+}
+
+static bool holds(struct bytes word, const char *text)
+{
+    return bytes_find(word, bytes_of(text), 0) < word.len;
+}
+
+/* Closing brackets that the word does not open belong to what is around it. */
+static struct bytes trim_closers(struct bytes word)
+{
+    for (;;) {
+        int depth = 0;
+        for (size_t i = 0; i < word.len; i++)
+            depth += (word.at[i] == '{' || word.at[i] == '[') - (word.at[i] == '}' || word.at[i] == ']');
+        if (depth >= 0 || !word.len)
+            return word;
+        word.len--;
+    }
+}
+
+static bool wants_quotes(struct bytes word)
+{
+    uint8_t first = word.len ? word.at[0] : 0;
+
+    if (first == '"' || first == '\'' || first == '#')
+        return false;
+    if (holds(word, "/{") || holds(word, "}/") || (first == '[' && holds(word, "]:")))
+        return true;
+    if (first == '{' && word.len > 2 && word.at[word.len - 1] == '}')
+        return true;
+    return (first == '*' || first == '@' || first == '%' || first == '`' || first == '&') && word.len > 1;
+}
+
+char *report_quote_hint(const struct report *report, struct mark mark)
+{
+    struct bytes line = report_line(report, mark.file, mark.line);
+    char hint[WORDS_MAX];
+
+    for (size_t at = 0; at < line.len;) {
+        size_t end = at;
+        while (end < line.len && !is_end(line.at[end]))
+            end++;
+        struct bytes word = trim_closers(bytes_slice(line, at, end));
+        if (wants_quotes(word)) {
+            snprintf(hint, sizeof hint, "YAML reads this as something else than text; put it in quotes: \"%.*s\"",
+                     (int)word.len, (const char *)word.at);
+            return strdup(hint);
+        }
+        at = end + 1;
+    }
+    return NULL;
+}
+
+/* --- showing --------------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+    const struct error *x = a, *y = b;
+
+    if (x->file_number != y->file_number)
+        return x->file_number < y->file_number ? -1 : 1;
+    if (x->mark.line != y->mark.line)
+        return x->mark.line < y->mark.line ? -1 : 1;
+    return x->mark.column < y->mark.column ? -1 : x->mark.column > y->mark.column;
+}
+
+static void sort(const struct report *report)
+{
+    if (report->kept)
+        qsort(report->error, report->kept, sizeof *report->error, compare);
+}
+
+struct text {
+    char *at;
+    size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct text *text, const char *format, ...)
+{
+    va_list args, again;
+
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *more = len < 0 ? NULL : realloc(text->at, text->len + (size_t)len + 1);
+    if (more) {
+        text->at = more;
+        vsnprintf(more + text->len, (size_t)len + 1, format, again);
+        text->len += (size_t)len;
+    }
+    va_end(again);
+}
+
+/* The line with its tabs kept, and a caret under the column, whatever the tabs are wide. */
+static void say_line(struct text *text, const struct report *report, struct mark mark)
+{
+    struct bytes line = report_line(report, mark.file, mark.line);
+
+    if (!line.at)
+        return;
+    say(text, "    %.*s\n    ", (int)line.len, (const char *)line.at);
+    for (uint32_t i = 1; i < mark.column && i <= line.len; i++)
+        say(text, "%c", line.at[i - 1] == '\t' ? '\t' : ' ');
+    say(text, "^\n");
+}
+
+static void say_error(struct text *text, const struct report *report, const struct error *error)
+{
+    if (error->mark.file && error->mark.line)
+        say(text, "%s:%u:%u: ", error->mark.file, error->mark.line, error->mark.column);
+    else if (error->mark.file)
+        say(text, "%s: ", error->mark.file);
+    say(text, "error: %s\n", error->words ? error->words : "out of memory");
+    if (error->mark.file && error->mark.line)
+        say_line(text, report, error->mark);
+    if (error->hint)
+        say(text, "  %s\n", error->hint);
+}
+
+char *report_text(const struct report *report)
+{
+    struct text text = {0};
+
+    sort(report);
+    for (size_t i = 0; i < report->kept; i++)
+        say_error(&text, report, &report->error[i]);
+    if (report->count > report->kept)
+        say(&text, "and %zu more\n", report->count - report->kept);
+    say(&text, "%zu error%s\n", report->count, report->count == 1 ? "" : "s");
+    return text.at;
+}
+
+void report_each(const struct report *report,
+                 void (*tell)(void *to, struct mark mark, const char *words, const char *hint), void *to)
+{
+    sort(report);
+    for (size_t i = 0; i < report->kept; i++)
+        tell(to, report->error[i].mark, report->error[i].words ? report->error[i].words : "out of memory",
+             report->error[i].hint);
+}

@@ -1,0 +1,161 @@
+/* directives.def, once per section. */
+#include "conf/sections.h"
+
+#include "base/check.h"
+
+#define ROW_(name, type, field, preset, min, max, reload, help)                                    \
+    {#name, TYPE_##type, RELOAD_##reload, offsetof(STRUCT, field), preset, min, max, help},
+
+#define SECTION(tag, shown, ...)                                                                   \
+    static const char *const tag##_others[] = {__VA_ARGS__ __VA_OPT__(, ) NULL};                   \
+    const struct section section_##tag = {shown, tag##_rows, ARRAY_LEN(tag##_rows), tag##_others};
+
+#define STRUCT struct settings
+static const struct directive top_rows[] = {
+#define DIRECTIVES_top
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_top
+};
+SECTION(top, "", "include", "admin", "listeners", "timeouts", "tcp", "limits", "trusted_proxies", "log", "pools",
+        "routes", "on_removed")
+
+#undef STRUCT
+#define STRUCT struct timeouts
+static const struct directive timeouts_rows[] = {
+#define DIRECTIVES_timeouts
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_timeouts
+};
+SECTION(timeouts, "timeouts", "lifetime_jitter")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive lifetime_rows[] = {
+#define DIRECTIVES_lifetime
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_lifetime
+};
+SECTION(lifetime, "timeouts")
+
+#undef STRUCT
+#define STRUCT struct settings
+static const struct directive tcp_rows[] = {
+#define DIRECTIVES_tcp
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_tcp
+};
+SECTION(tcp, "tcp")
+
+#undef STRUCT
+#define STRUCT struct settings
+static const struct directive limits_rows[] = {
+#define DIRECTIVES_limits
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_limits
+};
+SECTION(limits, "limits")
+
+#undef STRUCT
+#define STRUCT struct settings
+static const struct directive log_rows[] = {
+#define DIRECTIVES_log
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_log
+};
+SECTION(log, "log")
+
+#undef STRUCT
+#define STRUCT struct settings
+static const struct directive admin_rows[] = {
+#define DIRECTIVES_admin
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_admin
+};
+SECTION(admin, "admin")
+
+#undef STRUCT
+#define STRUCT struct listener_settings
+static const struct directive listener_rows[] = {
+#define DIRECTIVES_listener
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_listener
+};
+SECTION(listener, "listeners", "tls")
+
+#undef STRUCT
+#define STRUCT struct listener_settings
+static const struct directive tls_rows[] = {
+#define DIRECTIVES_tls
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_tls
+};
+SECTION(tls, "tls", "certificates")
+
+#undef STRUCT
+#define STRUCT struct certificate_settings
+static const struct directive certificate_rows[] = {
+#define DIRECTIVES_certificate
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_certificate
+};
+SECTION(certificate, "certificates")
+
+#undef STRUCT
+#define STRUCT struct pool_settings
+static const struct directive pool_rows[] = {
+#define DIRECTIVES_pool
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_pool
+};
+SECTION(pool, "pools", "servers")
+
+#undef STRUCT
+#define STRUCT struct server_settings
+static const struct directive server_rows[] = {
+#define DIRECTIVES_server
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_server
+};
+SECTION(server, "servers")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive route_rows[] = {
+#define DIRECTIVES_route
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_route
+};
+SECTION(route, "routes", "match", "timeouts", "websocket")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive match_rows[] = {
+#define DIRECTIVES_match
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_match
+};
+SECTION(match, "match")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive websocket_rows[] = {
+#define DIRECTIVES_websocket
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_websocket
+};
+SECTION(websocket, "websocket")

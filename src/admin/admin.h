@@ -1,0 +1,46 @@
+/* The admin listener: HTTP and JSON on a thread of its own, so that it answers whatever the workers do. It knows the
+ * floors below through their doors, and asks each thread for what is that thread's by mail. */
+#pragma once
+
+#include "conf/settings.h"
+#include "proxy/proxy.h"
+
+struct admin_reload_result {
+    uint64_t wall_usec; /* 0: there was none */
+    uint64_t number;    /* of the configuration in force afterwards */
+    bool is_good;
+    struct report *report; /* why not; the house's */
+};
+
+struct admin_status {
+    const char *path;
+    uint64_t started_wall_usec;
+    bool is_draining;
+    int descriptor_limit;
+    struct admin_reload_result last_reload;
+    struct snapshot *snapshot; /* a reference of the caller's */
+    char features[512];
+};
+
+/* What the program does for us; handed down, called on the main thread only. */
+struct admin_house {
+    void (*status)(struct admin_house *house, struct admin_status *ret_status);
+    void (*reload)(struct admin_house *house, struct admin_reload_result *ret_result);
+};
+
+struct admin_means {
+    int fd; /* listening; taken */
+    struct endpoint endpoint;
+    struct proxy **proxies; /* borrowed: they outlive the admin thread */
+    unsigned count;
+    struct admin_house *house;
+    struct worker *main; /* where house's functions are called */
+    struct log *log;
+};
+
+struct admin;
+int admin_start(struct admin **ret_admin, const struct admin_means *means); /* 0 or a negative errno */
+/* Ends the thread; letters that are still on their way find their memory until admin_free, which comes after every
+ * thread that was asked has ended. Both accept NULL. */
+void admin_stop(struct admin *admin);
+struct admin *admin_free(struct admin *admin);

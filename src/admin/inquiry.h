@@ -1,0 +1,37 @@
+/* A question to other threads, and their answers. One errand per thread asked: it travels there, runs, and comes
+ * back; the inquiry is over when all are back. Whoever asked may leave meanwhile: then the last errand frees it. */
+#pragma once
+
+#include "loop/worker.h"
+
+#include <jansson.h>
+
+struct inquiry;
+
+struct errand {
+    struct mail mail;
+    struct inquiry *inquiry;
+    struct mailbox *to;
+    void *target; /* what `run` needs of that thread: a struct proxy, the house */
+    json_t *answer;
+};
+
+struct inquiry {
+    struct flow *asker; /* NULL: it has left */
+    struct mailbox *back;
+    void (*run)(struct errand *errand); /* on the asked thread: sets errand->answer */
+    unsigned left, count;
+    /* the question, for `run` to read: */
+    uint64_t number, after, limit;
+    char pool[80], server[160], route[80], client[64];
+    struct errand errand[];
+};
+
+struct inquiry *inquiry_new(struct flow *asker, unsigned count); /* NULL: no memory */
+void inquiry_ask(struct inquiry *inquiry, unsigned i, struct mailbox *to, void *target); /* sets the i-th errand */
+void inquiry_send(struct inquiry *inquiry); /* wakes the asker when all are back */
+static inline bool inquiry_is_over(const struct inquiry *inquiry)
+{
+    return inquiry->left == 0;
+}
+void inquiry_leave(struct inquiry *take_inquiry); /* accepts NULL */

@@ -1,0 +1,81 @@
+/* Values are copied, since decoding shortens them. */
+#include "admin/query.h"
+
+static int hex_of(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool decode(struct bytes text, char *to, size_t size)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.at[i];
+        if (c == '%') {
+            bool is_whole = text.len - i > 2;
+            int high = is_whole ? hex_of(text.at[i + 1]) : -1, low = is_whole ? hex_of(text.at[i + 2]) : -1;
+            if (high < 0 || low < 0 || (high | low) == 0)
+                return false;
+            c = (uint8_t)(high << 4 | low);
+            i += 2;
+        } else if (c == '+') {
+            c = ' ';
+        }
+        if (len + 1 >= size)
+            return false;
+        to[len++] = (char)c;
+    }
+    to[len] = '\0';
+    return true;
+}
+
+bool query_parse(struct bytes target, struct query *ret_query)
+{
+    size_t mark = bytes_find(target, bytes_of("?"), 0);
+    struct bytes rest = bytes_from(target, mark + 1);
+
+    *ret_query = (struct query){.path = bytes_slice(target, 0, mark)};
+    while (rest.len) {
+        size_t end = bytes_find(rest, bytes_of("&"), 0);
+        struct bytes pair = bytes_slice(rest, 0, end);
+        size_t equals = bytes_find(pair, bytes_of("="), 0);
+        if (ret_query->count == QUERY_PARAMS_MAX)
+            return false;
+        ret_query->param[ret_query->count].name = bytes_slice(pair, 0, equals);
+        if (!decode(bytes_from(pair, equals + 1), ret_query->param[ret_query->count].value,
+                    sizeof ret_query->param[0].value))
+            return false;
+        ret_query->count++;
+        rest = bytes_from(rest, end + 1);
+    }
+    return true;
+}
+
+const char *query_find(const struct query *query, const char *name)
+{
+    for (size_t i = 0; i < query->count; i++)
+        if (bytes_equal(query->param[i].name, bytes_of(name)))
+            return query->param[i].value;
+    return NULL;
+}
+
+bool query_number(const struct query *query, const char *name, uint64_t otherwise, uint64_t most, uint64_t *ret_number)
+{
+    const char *text = query_find(query, name);
+    uint64_t number = 0;
+
+    *ret_number = otherwise;
+    if (!text)
+        return true;
+    for (const char *at = text; *at; at++) {
+        if (*at < '0' || *at > '9' || number > UINT64_MAX / 10 - 1)
+            return false;
+        number = number * 10 + (uint64_t)(*at - '0');
+    }
+    *ret_number = number;
+    return *text && number <= most;
+}

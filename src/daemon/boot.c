@@ -1,0 +1,177 @@
+/* Refusals name what was wanted, what there is, and what to do. */
+#include "daemon/boot.h"
+
+#include "daemon/source.h"
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SPARE_DESCRIPTORS   64 /* for admin, reloads and the log, whatever clients do */
+#define PER_WORKER          6  /* epoll, bell, and what OpenSSL opens */
+#define FIXED_DESCRIPTORS   16
+#define CONNECTIONS_AT_LEAST 100
+
+struct settings *boot_settings(struct house *house, struct report *report)
+{
+    if (house->path)
+        return settings_load(house->source, house->path, report);
+    return settings_parse(house->source, "command line", bytes_of(house->text), report);
+}
+
+/* --- descriptors ----------------------------------------------------------------------------------- */
+
+/* Two for every connection that the servers' limits allow; as far as all of them have one. */
+static uint64_t needed_by_servers(const struct settings *settings)
+{
+    uint64_t connections = 0;
+
+    for (size_t i = 0; i < settings->pool_count; i++)
+        for (size_t k = 0; k < settings->pools[i].server_count; k++) {
+            if (!settings->pools[i].servers[k].max_connections)
+                return 0;
+            connections += settings->pools[i].servers[k].max_connections;
+        }
+    return 2 * connections;
+}
+
+bool boot_descriptors(struct house *house, const struct settings *settings)
+{
+    uint64_t fixed = FIXED_DESCRIPTORS + house->count * (PER_WORKER + settings->listener_count) + SPARE_DESCRIPTORS;
+    uint64_t least = fixed + 2 * CONNECTIONS_AT_LEAST, wanted = fixed + needed_by_servers(settings);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit)) {
+        fprintf(stderr, "turnout: cannot read the descriptor limit: %s\n", strerror(errno));
+        return false;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    house->descriptor_limit = limit.rlim_cur > INT32_MAX ? INT32_MAX : (int)limit.rlim_cur;
+    if (limit.rlim_cur < least) {
+        /* few descriptors: serve as many as there are, if any, but say so */
+        if (limit.rlim_cur < FIXED_DESCRIPTORS + house->count * (PER_WORKER + settings->listener_count) + 24) {
+            fprintf(stderr,
+                    "turnout: %llu descriptors are needed for %u workers and %zu listeners with %d connections, and the "
+                    "limit is %llu; raise it (ulimit -n, LimitNOFILE=) or use fewer workers\n",
+                    (unsigned long long)least, house->count, settings->listener_count, CONNECTIONS_AT_LEAST,
+                    (unsigned long long)limit.rlim_cur);
+            return false;
+        }
+    }
+    if (limit.rlim_cur < wanted || limit.rlim_cur < least)
+        fprintf(stderr,
+                "turnout: the configuration may need %llu descriptors and the limit is %llu: connections beyond it are "
+                "refused with 503 (raise it: ulimit -n, LimitNOFILE=)\n",
+                (unsigned long long)(wanted > least ? wanted : least), (unsigned long long)limit.rlim_cur);
+    return true;
+}
+
+/* --- sockets --------------------------------------------------------------------------------------- */
+
+void boot_close_sockets(int *take_fds, size_t count)
+{
+    for (size_t i = 0; take_fds && i < count; i++)
+        if (take_fds[i] >= 0)
+            sys_close(take_fds[i]);
+    free(take_fds);
+}
+
+static const char *advice_for(int error)
+{
+    switch (error) {
+    case -EADDRINUSE:
+        return "another process, perhaps another turnout, listens there already; end it or take another port";
+    case -EACCES:
+        return "ports below 1024 are for root (or CAP_NET_BIND_SERVICE); after `user:` took effect only a restart can open one";
+    case -EADDRNOTAVAIL:
+        return "this machine has no such address";
+    default:
+        return NULL;
+    }
+}
+
+static bool has_gate(const struct snapshot *before, const struct endpoint *endpoint)
+{
+    for (size_t i = 0; before && i < before->settings->listener_count; i++)
+        if (endpoint_equal(&before->gates[i].endpoint, endpoint))
+            return true;
+    return false;
+}
+
+/* A TCP gate has a socket for each worker, a Unix gate one in all of them. */
+static int open_gate(const struct gate_spec *gate, unsigned workers, int *fds, size_t stride)
+{
+    for (unsigned i = 0; i < workers; i++) {
+        bool shares = gate->endpoint.is_unix && i > 0;
+        int fd = shares ? sys_duplicate(fds[0])
+                        : listener_socket(&gate->endpoint, i == 0, (unsigned)gate->settings->unix_mode);
+        if (fd < 0)
+            return fd;
+        fds[i * stride] = fd;
+    }
+    return 0;
+}
+
+int *boot_sockets(const struct snapshot *snapshot, const struct snapshot *before, unsigned workers,
+                  struct report *report)
+{
+    size_t gates = snapshot->settings->listener_count, errors = report_count(report);
+    int *fds = calloc(gates * workers + 1, sizeof *fds);
+
+    if (!fds) {
+        report_add(report, (struct mark){0}, NULL, "out of memory");
+        return NULL;
+    }
+    for (size_t i = 0; i < gates * workers; i++)
+        fds[i] = -1;
+    for (size_t i = 0; i < gates; i++) {
+        const struct gate_spec *gate = &snapshot->gates[i];
+        if (has_gate(before, &gate->endpoint))
+            continue;
+        int error = open_gate(gate, workers, fds + i, gates);
+        if (error)
+            report_add(report, gate->settings->mark, advice_for(error), "cannot listen on %s: %s",
+                       gate->settings->listen, strerror(-error));
+    }
+    if (report_count(report) == errors)
+        return fds;
+    boot_close_sockets(fds, gates * workers);
+    return NULL;
+}
+
+int boot_admin_socket(const struct settings *settings, struct endpoint *ret_endpoint)
+{
+    int error = endpoint_parse(settings->admin_listen, ret_endpoint);
+
+    return error ? error : listener_socket(ret_endpoint, true, (unsigned)settings->admin_mode);
+}
+
+/* --- privileges ------------------------------------------------------------------------------------ */
+
+bool boot_drop_privileges(const struct settings *settings)
+{
+    const struct passwd *user;
+
+    if (!settings->user)
+        return true;
+    user = getpwnam(settings->user);
+    if (!user) {
+        fprintf(stderr, "turnout: user: there is no user \"%s\" on this machine; create it, or leave `user` out\n",
+                settings->user);
+        return false;
+    }
+    if (geteuid() == user->pw_uid)
+        return true;
+    if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) || setuid(user->pw_uid)) {
+        fprintf(stderr, "turnout: user: cannot become \"%s\": %s; only root can\n", settings->user, strerror(errno));
+        return false;
+    }
+    return true;
+}

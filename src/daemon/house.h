@@ -1,0 +1,40 @@
+/* The running program: what main wires together. It lives on the main thread; admin and workers talk to it by mail. */
+#pragma once
+
+#include "admin/admin.h"
+#include "daemon/log.h"
+#include "proxy/proxy.h"
+
+#define HOUSE_WORKERS_MAX 64
+#define HOUSE_NUMBER      255 /* of the main thread's worker */
+
+enum house_state { HOUSE_SERVING, HOUSE_DRAINING, HOUSE_ENDING };
+
+struct house {
+    struct worker main; /* its loop hears signals, timers and mail */
+    struct log_sink log;
+    struct conf_source *source;
+    const char *path;  /* of the configuration file; NULL: `text` */
+    const char *text;  /* `proxy`: what the command line says */
+    struct snapshot *snapshot;
+    struct tls_tickets tickets;
+    struct proxy *proxy[HOUSE_WORKERS_MAX];
+    struct tls_worker *tls[HOUSE_WORKERS_MAX]; /* borrowed: each proxy owns its own */
+    unsigned count, started;
+    struct admin *admin;
+    struct admin_house sink;
+    enum house_state state;
+    uint64_t started_wall_usec;
+    struct admin_reload_result last_reload;
+    struct source signals;
+    struct timer tick; /* while draining */
+    struct task on_signal;
+    uint64_t drain_until_usec;
+    int descriptor_limit;
+};
+
+/* Serves until told to stop. The exit code; what is wrong has been said on stderr. */
+int house_run(const char *path, const char *text);
+
+/* Reads the configuration again and puts it in force. On failure the old one serves on, and the result says why. */
+void house_reload(struct house *house, struct admin_reload_result *ret_result);

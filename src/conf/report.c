@@ -65,21 +65,36 @@ static size_t number_of(const struct report *report, const char *file)
     return report->known_count;
 }
 
-void report_know(struct report *report, const char *file, struct bytes text)
+/* The number of that file, which is known from now on; known_count: no memory, or no file. Names are the report's own,
+ * since it outlives what it reports on. */
+static size_t know(struct report *report, const char *file)
 {
-    struct known *more = realloc(report->known, (report->known_count + 1) * sizeof *more);
-    char *name = strdup(file), *copy = malloc(text.len + 1);
+    size_t number = number_of(report, file);
 
+    if (!file || number < report->known_count)
+        return number;
+    struct known *more = realloc(report->known, (report->known_count + 1) * sizeof *more);
+    char *name = more ? strdup(file) : NULL;
     if (more)
         report->known = more;
-    if (!more || !name || !copy || number_of(report, file) < report->known_count) {
-        free(name);
+    if (name)
+        more[report->known_count++] = (struct known){.file = name};
+    return number;
+}
+
+void report_know(struct report *report, const char *file, struct bytes text)
+{
+    size_t number = know(report, file);
+    char *copy = malloc(text.len + 1);
+
+    if (number == report->known_count || report->known[number].text || !copy) {
         free(copy);
         return; /* errors are shown without their line */
     }
     if (text.len)
         memcpy(copy, text.at, text.len);
-    more[report->known_count++] = (struct known){name, copy, text.len};
+    report->known[number].text = copy;
+    report->known[number].len = text.len;
 }
 
 struct bytes report_line(const struct report *report, const char *file, uint32_t line)
@@ -87,7 +102,7 @@ struct bytes report_line(const struct report *report, const char *file, uint32_t
     size_t number = number_of(report, file);
     struct bytes rest;
 
-    if (number == report->known_count || line == 0)
+    if (number == report->known_count || line == 0 || !report->known[number].text)
         return (struct bytes){0};
     rest = (struct bytes){(const uint8_t *)report->known[number].text, report->known[number].len};
     for (uint32_t i = 1; i < line; i++)
@@ -110,10 +125,12 @@ void report_add(struct report *report, struct mark mark, const char *hint, const
     if (!more)
         return;
     report->error = more;
+    size_t number = know(report, mark.file);
+    mark.file = number < report->known_count ? report->known[number].file : NULL;
     va_start(args, format);
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
-    more[report->kept++] = (struct error){mark, number_of(report, mark.file), strdup(words), hint ? strdup(hint) : NULL};
+    more[report->kept++] = (struct error){mark, number, strdup(words), hint ? strdup(hint) : NULL};
 }
 
 /* --- advice to quote ------------------------------------------------------------------------------- */

@@ -136,7 +136,8 @@ static void on_ready(struct source *source, unsigned ready)
     loop_post(&house->main.runner.loop, &house->on_signal);
 }
 
-static int listen_to_signals(struct house *house)
+/* Before any thread is made: all inherit the mask. */
+static sigset_t block_signals(void)
 {
     static const int wanted[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     sigset_t set;
@@ -144,9 +145,14 @@ static int listen_to_signals(struct house *house)
     sigemptyset(&set);
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         sigaddset(&set, wanted[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread is made: all inherit it */
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
-    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return set;
+}
+
+static int listen_to_signals(struct house *house)
+{
+    int fd = signalfd(-1, &house->signal_set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         return -errno;
     source_init(&house->signals, fd);
@@ -386,6 +392,7 @@ int house_run(const char *path, const char *text)
     if (!house || !report)
         return fail("start", -ENOMEM);
     mallopt(M_ARENA_MAX, 2);
+    house->signal_set = block_signals();
     house->source = source_of_files();
     house->path = path;
     house->text = text;

@@ -5,6 +5,8 @@
 #include "daemon/log.h"
 #include "proxy/proxy.h"
 
+#include <signal.h>
+
 #define HOUSE_WORKERS_MAX 64
 #define HOUSE_NUMBER      255 /* of the main thread's worker */
 
@@ -26,6 +28,7 @@ struct house {
     enum house_state state;
     uint64_t started_wall_usec;
     struct admin_reload_result last_reload;
+    sigset_t signal_set;
     struct source signals;
     struct timer tick; /* while draining */
     struct task on_signal;

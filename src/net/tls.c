@@ -384,22 +384,17 @@ static enum drained drain(struct tls_session *session, uint8_t *at, size_t len, 
     }
 }
 
-/* One round over input that is already there. */
-static enum drained drain_input(struct stream *stream, bool is_kept, uint8_t *at, size_t len, size_t *ret_got)
+/* One round over input that is already there: bytes; 0: the end; -EAGAIN: read more; -EPROTO. */
+static ssize_t drain_input(struct stream *stream, bool is_kept, uint8_t *at, size_t len)
 {
     struct tls_session *session = stream->tls;
-    enum drained result = drain(session, at, len, ret_got);
+    size_t got;
+    enum drained result = drain(session, at, len, &got);
 
     if (keep_input(session, is_kept) || send_output(stream))
         result = DRAINED_BROKEN;
     if (!buf_is_empty(&session->behind) || SSL_has_pending(session->ssl))
         stream->source.ready |= READABLE; /* there is more inside: no edge will tell */
-    return result;
-}
-
-/* What a round means for the caller; -EAGAIN: read more. */
-static ssize_t outcome(enum drained result, size_t got)
-{
     if (got)
         return (ssize_t)got;
     switch (result) {
@@ -418,18 +413,17 @@ ssize_t tls_session_read(struct stream *stream, void *at, size_t len)
 {
     struct tls_session *session = stream->tls;
     struct tls_worker *worker = session->worker;
-    size_t got = 0;
 
     if (len == 0)
         return -EAGAIN;
     give_input(session);
-    ssize_t result = outcome(drain_input(stream, true, at, len, &got), got);
+    ssize_t result = drain_input(stream, true, at, len);
     while (result == -EAGAIN) {
         ssize_t raw = stream_read_raw(stream, worker->in_memory, IN_BYTES);
         if (raw <= 0)
             return raw;
         worker->in = (struct bytes){worker->in_memory, (size_t)raw};
-        result = outcome(drain_input(stream, false, at, len, &got), got);
+        result = drain_input(stream, false, at, len);
         if (result == -EAGAIN && !(stream->source.ready & READABLE))
             break;
     }

@@ -73,8 +73,8 @@ static json_t *view_choice(const struct connection *c)
         return json_null();
     json = json_object();
     candidates = json_array();
-    set(json, "balancer", text(choice->balancer->name));
-    set(json, "because", text(choice->balancer->because));
+    set(json, "balancer", text(pool_balancer(c->route->pool)->name));
+    set(json, "because", text(pool_balancer(c->route->pool)->because));
     set(json, "servers", number(choice->candidates));
     for (unsigned i = 0; i < choice->seen_count; i++) {
         const struct choice_seen *seen = &choice->seen[i];

@@ -15,8 +15,6 @@ void tcp_tune(int fd, const struct tcp_tuning *tuning)
     int interval = (int)(tuning->keepalive_sec / KEEPALIVE_PROBES);
 
     sys_option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    sys_option_set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES);
-    sys_option_set(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, WINDOW_CLAMP_BYTES);
     sys_option_set(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* an urgent byte is a byte; SIOCINQ stays exact */
     if (tuning->user_timeout_msec)
         sys_option_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tuning->user_timeout_msec);
@@ -24,8 +22,16 @@ void tcp_tune(int fd, const struct tcp_tuning *tuning)
         return;
     sys_option_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     sys_option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)tuning->keepalive_sec);
+    if (tuning->user_timeout_msec)
+        return; /* it decides when the peer is gone, instead of a count of probes */
     sys_option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval ? interval : 1);
     sys_option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+}
+
+void tcp_tune_bulk(int fd)
+{
+    sys_option_set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES);
+    sys_option_set(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, WINDOW_CLAMP_BYTES);
 }
 
 int tcp_names(int fd, struct address *ret_local, struct address *ret_peer)

@@ -9,8 +9,13 @@ struct tcp_tuning {
     uint32_t user_timeout_msec; /* unacknowledged for so long: the peer is gone; 0: the kernel's way */
 };
 
-/* Errors are not reported: a socket without its tuning is slower to notice things, not wrong. */
+/* For a socket that connects, or a listening one: what that accepts inherits all of it, without a system call.
+ * Errors are not reported: a socket without its tuning is slower to notice things, not wrong. */
 void tcp_tune(int fd, const struct tcp_tuning *tuning);
+
+/* Bounds what the kernel holds for a connection that moves much: what is not sent, and the window offered. For those that
+ * never do it would be two system calls for nothing, so it is done when the first large batch or backlog is seen. */
+void tcp_tune_bulk(int fd);
 
 /* Both ends' addresses, for the admin. 0 or a negative errno. */
 int tcp_names(int fd, struct address *ret_local, struct address *ret_peer);

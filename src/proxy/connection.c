@@ -80,6 +80,8 @@ void connection_start_relay(struct connection *c, struct relay_end client, struc
     add(&proxy->counters.tunnels_ever, 1);
     relay_start(&c->relay, &c->flow, &proxy->relays, client, server, &opts);
 
+    if (!log_wants(proxy->worker.log, EVENT_open))
+        return;
     struct log_fields fields = connection_fields(c, REASON_DONE, &texts);
     fields.reason = fields.letters = (struct bytes){0};
     fields.status = is_websocket ? 101 : LOG_NONE;
@@ -169,11 +171,14 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
 
 static void log_close(const struct connection *c)
 {
+    struct log *log = worker_of(&c->flow)->log;
     struct connection_texts texts;
-    struct log_fields fields = connection_fields(c, c->flow.reason, &texts);
 
+    if (!log_wants(log, EVENT_close))
+        return;
+    struct log_fields fields = connection_fields(c, c->flow.reason, &texts);
     fields.lifetime_usec = now_of(&c->flow) - c->opened_usec;
-    log_event(worker_of(&c->flow)->log, EVENT_close, &fields);
+    log_event(log, EVENT_close, &fields);
 }
 
 static void count_end(struct connection *c)

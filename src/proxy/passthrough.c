@@ -143,8 +143,6 @@ void passthrough_start(struct proxy *proxy, unsigned gate, int take_fd, const st
     }
     p->hello = hello;
     connection_begin(&p->c, proxy, gate, peer);
-    if (peer->any.sa_family != AF_UNIX)
-        tcp_tune(take_fd, &p->c.snapshot->tuning);
     flow_start(&p->c.flow, &passthrough_kind, &proxy->worker.runner, NULL);
     if (stream_open(&p->c.client, &proxy->worker.runner.loop, take_fd))
         flow_stop(&p->c.flow, REASON_NO_MEMORY);

@@ -107,6 +107,8 @@ int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint 
     gate->proxy = proxy;
     gate->number = number;
     gate->endpoint = *endpoint;
+    if (!endpoint->is_unix)
+        tcp_tune(take_fd, &proxy->snapshot->tuning);
     int error = listener_open(&gate->listener, &proxy->worker.runner.loop, take_fd, endpoint->is_unix,
                               &gate->sink);
     if (error) {
@@ -152,6 +154,8 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds)
         struct gate *gate = container_of(node, struct gate, node);
         if (!stays(gate, snapshot))
             close_gate(gate);
+        else if (!gate->endpoint.is_unix)
+            tcp_tune(gate->listener.source.fd, &snapshot->tuning);
     }
     proxy->snapshot = snapshot_ref(snapshot);
     proxy->relays.unsent_limit_bytes = snapshot->settings->limits.unsent_worker;

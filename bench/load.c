@@ -294,7 +294,7 @@ static size_t take_answer(struct client *c)
     opening--;
     opened++;
     c->state = OPEN;
-    if (options.mode != MODE_RATE)
+    if (options.mode == MODE_HANDSHAKE || options.mode == MODE_IDLE)
         send_message(c, now_nsec());
     return (size_t)(end + 4 - (char *)c->in);
 }
@@ -473,6 +473,8 @@ static void run_mode(double *ret_seconds)
                         : options.mode == MODE_RATE    ? send_what_is_due
                                                        : NULL;
 
+    for (unsigned i = 0; options.mode == MODE_ECHO && i < options.connections; i++)
+        send_message(&clients[i], now_nsec()); /* now that all are open: echoes would starve handshakes */
     turn_until(now_nsec() + (uint64_t)(options.warmup * NSEC_PER_SEC), tick);
     say_measure();
     uint64_t began = now_nsec();

@@ -82,8 +82,7 @@ static void say_what_waits(struct house *house, const struct settings *old, cons
 
 static void apply_log(struct house *house, const struct settings *settings)
 {
-    house->log.log.level = settings->log_level;
-    house->log.log.format = settings->log_format;
+    log_set(&house->log.log, settings->log_level, settings->log_format);
     int error = log_reopen(&house->log, settings->log_file);
     if (error)
         log_say(&house->log.log, EVENT_notice, "cannot open the log %s: %s; the one before is written on",

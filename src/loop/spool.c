@@ -78,3 +78,12 @@ void spool_close(struct spool *spool)
     pthread_mutex_unlock(&spool->lock);
     pthread_cond_signal(&spool->filled);
 }
+
+void spool_peek(const struct spool *spool, struct bytes ret_pieces[2])
+{
+    size_t len = spool->len <= spool->size ? spool->len : 0, from = spool->from < spool->size ? spool->from : 0;
+    size_t first = len < spool->size - from ? len : spool->size - from;
+
+    ret_pieces[0] = (struct bytes){spool->memory + from, first};
+    ret_pieces[1] = (struct bytes){spool->memory, len - first};
+}

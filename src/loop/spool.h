@@ -23,3 +23,6 @@ void spool_push(struct spool *spool, struct bytes piece); /* any thread */
  * empty. ret_lost: pieces lost since the last call. */
 size_t spool_take(struct spool *spool, uint8_t *at, size_t size, uint64_t *ret_lost);
 void spool_close(struct spool *spool); /* spool_take returns what is left, then 0 */
+
+/* What is in it, in two pieces, without the lock: for a process that dies. */
+void spool_peek(const struct spool *spool, struct bytes ret_pieces[2]);

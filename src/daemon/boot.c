@@ -12,9 +12,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SPARE_DESCRIPTORS   64 /* for admin, reloads and the log, whatever clients do */
-#define PER_WORKER          6  /* epoll, bell, and what OpenSSL opens */
-#define FIXED_DESCRIPTORS   16
+#define SPARE_DESCRIPTORS    64 /* for admin, reloads and the log, whatever clients do */
+#define PER_WORKER           6  /* epoll, bell, and what OpenSSL opens */
+#define FIXED_DESCRIPTORS    16
 #define CONNECTIONS_AT_LEAST 100
 
 struct settings *boot_settings(struct house *house, struct report *report)
@@ -24,7 +24,8 @@ struct settings *boot_settings(struct house *house, struct report *report)
     return settings_parse(house->source, "command line", bytes_of(house->text), report);
 }
 
-/* --- descriptors ----------------------------------------------------------------------------------- */
+/* --- descriptors
+ * ----------------------------------------------------------------------------------- */
 
 /* Two for every connection that the servers' limits allow; as far as all of them have one. */
 static uint64_t needed_by_servers(const struct settings *settings)
@@ -42,7 +43,8 @@ static uint64_t needed_by_servers(const struct settings *settings)
 
 bool boot_descriptors(struct house *house, const struct settings *settings)
 {
-    uint64_t fixed = FIXED_DESCRIPTORS + house->count * (PER_WORKER + settings->listener_count) + SPARE_DESCRIPTORS;
+    uint64_t fixed = FIXED_DESCRIPTORS + house->count * (PER_WORKER + settings->listener_count) +
+                     SPARE_DESCRIPTORS;
     uint64_t least = fixed + 2 * CONNECTIONS_AT_LEAST, wanted = fixed + needed_by_servers(settings);
     struct rlimit limit;
 
@@ -56,24 +58,29 @@ bool boot_descriptors(struct house *house, const struct settings *settings)
     house->descriptor_limit = limit.rlim_cur > INT32_MAX ? INT32_MAX : (int)limit.rlim_cur;
     if (limit.rlim_cur < least) {
         /* few descriptors: serve as many as there are, if any, but say so */
-        if (limit.rlim_cur < FIXED_DESCRIPTORS + house->count * (PER_WORKER + settings->listener_count) + 24) {
+        if (limit.rlim_cur <
+            FIXED_DESCRIPTORS + house->count * (PER_WORKER + settings->listener_count) + 24) {
             fprintf(stderr,
-                    "turnout: %llu descriptors are needed for %u workers and %zu listeners with %d connections, and the "
+                    "turnout: %llu descriptors are needed for %u workers and %zu listeners with %d "
+                    "connections, and the "
                     "limit is %llu; raise it (ulimit -n, LimitNOFILE=) or use fewer workers\n",
-                    (unsigned long long)least, house->count, settings->listener_count, CONNECTIONS_AT_LEAST,
-                    (unsigned long long)limit.rlim_cur);
+                    (unsigned long long)least, house->count, settings->listener_count,
+                    CONNECTIONS_AT_LEAST, (unsigned long long)limit.rlim_cur);
             return false;
         }
     }
     if (limit.rlim_cur < wanted || limit.rlim_cur < least)
         fprintf(stderr,
-                "turnout: the configuration may need %llu descriptors and the limit is %llu: connections beyond it are "
+                "turnout: the configuration may need %llu descriptors and the limit is %llu: "
+                "connections beyond it are "
                 "refused with 503 (raise it: ulimit -n, LimitNOFILE=)\n",
-                (unsigned long long)(wanted > least ? wanted : least), (unsigned long long)limit.rlim_cur);
+                (unsigned long long)(wanted > least ? wanted : least),
+                (unsigned long long)limit.rlim_cur);
     return true;
 }
 
-/* --- sockets --------------------------------------------------------------------------------------- */
+/* --- sockets
+ * --------------------------------------------------------------------------------------- */
 
 void boot_close_sockets(int *take_fds, size_t count)
 {
@@ -87,9 +94,11 @@ static const char *advice_for(int error)
 {
     switch (error) {
     case -EADDRINUSE:
-        return "another process, perhaps another turnout, listens there already; end it or take another port";
+        return "another process, perhaps another turnout, listens there already; end it or take "
+               "another port";
     case -EACCES:
-        return "ports below 1024 are for root (or CAP_NET_BIND_SERVICE); after `user:` took effect only a restart can open one";
+        return "ports below 1024 are for root (or CAP_NET_BIND_SERVICE); after `user:` took effect "
+               "only a restart can open one";
     case -EADDRNOTAVAIL:
         return "this machine has no such address";
     default:
@@ -110,8 +119,9 @@ static int open_gate(const struct gate_spec *gate, unsigned workers, int *fds, s
 {
     for (unsigned i = 0; i < workers; i++) {
         bool shares = gate->endpoint.is_unix && i > 0;
-        int fd = shares ? sys_duplicate(fds[0])
-                        : listener_socket(&gate->endpoint, i == 0, (unsigned)gate->settings->unix_mode);
+        int fd =
+            shares ? sys_duplicate(fds[0])
+                   : listener_socket(&gate->endpoint, i == 0, (unsigned)gate->settings->unix_mode);
         if (fd < 0)
             return fd;
         fds[i * stride] = fd;
@@ -153,7 +163,8 @@ int boot_admin_socket(const struct settings *settings, struct endpoint *ret_endp
     return error ? error : listener_socket(ret_endpoint, true, (unsigned)settings->admin_mode);
 }
 
-/* --- privileges ------------------------------------------------------------------------------------ */
+/* --- privileges
+ * ------------------------------------------------------------------------------------ */
 
 bool boot_drop_privileges(const struct settings *settings)
 {
@@ -163,14 +174,17 @@ bool boot_drop_privileges(const struct settings *settings)
         return true;
     user = getpwnam(settings->user);
     if (!user) {
-        fprintf(stderr, "turnout: user: there is no user \"%s\" on this machine; create it, or leave `user` out\n",
+        fprintf(stderr,
+                "turnout: user: there is no user \"%s\" on this machine; create it, or leave "
+                "`user` out\n",
                 settings->user);
         return false;
     }
     if (geteuid() == user->pw_uid)
         return true;
     if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) || setuid(user->pw_uid)) {
-        fprintf(stderr, "turnout: user: cannot become \"%s\": %s; only root can\n", settings->user, strerror(errno));
+        fprintf(stderr, "turnout: user: cannot become \"%s\": %s; only root can\n", settings->user,
+                strerror(errno));
         return false;
     }
     return true;

@@ -1,6 +1,7 @@
-/* Honest: a handshake is answered as RFC 6455 asks, frames must be masked, text and binary messages come back frame by
- * frame with the same fragmentation, ping becomes pong, close is answered with close. Payload is unmasked as it comes,
- * in place, so that a message of any length costs no memory, and an idle connection holds no buffer. */
+/* Honest: a handshake is answered as RFC 6455 asks, frames must be masked, text and binary messages
+ * come back frame by frame with the same fragmentation, ping becomes pong, close is answered with
+ * close. Payload is unmasked as it comes, in place, so that a message of any length costs no
+ * memory, and an idle connection holds no buffer. */
 #include "daemon/echo.h"
 
 #include "codec/http1_write.h"
@@ -27,10 +28,10 @@
 #define READS_AT_ONCE  8
 
 #define ECHO_STEPS(STEP)                                                                           \
-    STEP(hear)  /* until a request head is whole */                                                \
-    STEP(judge) /* what it asks for */                                                             \
+    STEP(hear)   /* until a request head is whole */                                               \
+    STEP(judge)  /* what it asks for */                                                            \
     STEP(dawdle) /* /slow */                                                                       \
-    STEP(tell)  /* until the answer is written */                                                  \
+    STEP(tell)   /* until the answer is written */                                                 \
     STEP(frames) /* until one side closes */
 
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
@@ -72,7 +73,8 @@ struct reading {
 
 FLOW(echo, ECHO_STEPS)
 
-/* --- HTTP ------------------------------------------------------------------------------------------ */
+/* --- HTTP
+ * ------------------------------------------------------------------------------------------ */
 
 static struct http1_head *head_of(const struct echo *e)
 {
@@ -83,7 +85,8 @@ static enum next hear(struct echo *e)
 {
     if (!e->read) {
         if (buf_is_empty(&e->in) && !(e->stream.source.ready & READABLE))
-            return flow_wait_source(&e->flow, &e->stream.source, READABLE, WITHIN(REST_USEC, REASON_CLIENT_SILENT));
+            return flow_wait_source(&e->flow, &e->stream.source, READABLE,
+                                    WITHIN(REST_USEC, REASON_CLIENT_SILENT));
         struct reading *reading = calloc(1, sizeof *reading);
         if (!reading)
             return flow_leave(&e->flow, REASON_NO_MEMORY);
@@ -123,7 +126,9 @@ static unsigned number_at(struct bytes text)
 static unsigned refused_status(struct bytes path)
 {
     struct bytes prefix = bytes_of("/refuse/");
-    unsigned status = bytes_equal(bytes_slice(path, 0, prefix.len), prefix) ? number_at(bytes_from(path, prefix.len)) : 0;
+    unsigned status = bytes_equal(bytes_slice(path, 0, prefix.len), prefix)
+                          ? number_at(bytes_from(path, prefix.len))
+                          : 0;
 
     return status >= 400 && status <= 599 ? status : 0;
 }
@@ -133,7 +138,8 @@ static uint64_t slow_usec(struct bytes path)
     size_t at = bytes_find(path, bytes_of("?ms="), 0);
     unsigned msec = at < path.len ? number_at(bytes_from(path, at + 4)) : SLOW_MSEC;
 
-    return path_is(path, "/slow") ? (uint64_t)(msec > SLOW_MAX_MSEC ? SLOW_MAX_MSEC : msec) * 1000 : 0;
+    return path_is(path, "/slow") ? (uint64_t)(msec > SLOW_MAX_MSEC ? SLOW_MAX_MSEC : msec) * 1000
+                                  : 0;
 }
 
 static int write_name(struct echo *e, char *extra, size_t size)
@@ -157,16 +163,18 @@ static int write_switch(struct echo *e)
     char head[512];
 
     ws_accept_write(key, accept);
-    int len = snprintf(head, sizeof head,
-                       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Accept: %.*s\r\nX-Server: %s\r\n",
-                       WS_ACCEPT_LEN, (const char *)accept, e->server->name);
+    int len =
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Accept: %.*s\r\nX-Server: %s\r\n",
+                 WS_ACCEPT_LEN, (const char *)accept, e->server->name);
     if (offered.len) {
         offered = bytes_slice(offered, 0, bytes_find(offered, bytes_of(","), 0));
         len += snprintf(head + len, sizeof head - (size_t)len, "Sec-WebSocket-Protocol: %.*s\r\n",
                         (int)(offered.len < 128 ? offered.len : 128), (const char *)offered.at);
     }
-    return buf_append(&e->out, (struct bytes){(const uint8_t *)head, (size_t)len}) || buf_append(&e->out, bytes_of("\r\n"));
+    return buf_append(&e->out, (struct bytes){(const uint8_t *)head, (size_t)len}) ||
+           buf_append(&e->out, bytes_of("\r\n"));
 }
 
 static enum next judge(struct echo *e)
@@ -217,7 +225,8 @@ static enum next tell(struct echo *e)
     int error = stream_write_from(&e->stream, &e->out);
 
     if (error == -EAGAIN)
-        return flow_wait_source(&e->flow, &e->stream.source, WRITABLE, WITHIN(REST_USEC, REASON_CLIENT_LEFT));
+        return flow_wait_source(&e->flow, &e->stream.source, WRITABLE,
+                                WITHIN(REST_USEC, REASON_CLIENT_LEFT));
     if (error)
         return flow_leave(&e->flow, REASON_CLIENT_LEFT);
     if (e->is_websocket)
@@ -225,7 +234,8 @@ static enum next tell(struct echo *e)
     return e->keeps ? flow_goto(&e->flow, STEP_hear) : flow_leave(&e->flow, REASON_DONE);
 }
 
-/* --- frames ---------------------------------------------------------------------------------------- */
+/* --- frames
+ * ---------------------------------------------------------------------------------------- */
 
 /* Sends; what is not taken waits. */
 static int send_or_keep(struct echo *e, struct bytes bytes)
@@ -262,7 +272,9 @@ static ssize_t take_header(struct frame *f, struct bytes in)
         f->opcode = f->head[0] & 0x0f;
         f->is_open = true;
         bool is_control = f->opcode & 8;
-        return (f->left >> 63) || (is_control && (f->left > 125 || !(f->head[0] & 0x80))) ? -1 : (ssize_t)used;
+        return (f->left >> 63) || (is_control && (f->left > 125 || !(f->head[0] & 0x80)))
+                   ? -1
+                   : (ssize_t)used;
     }
     return (ssize_t)used;
 }
@@ -298,8 +310,8 @@ static size_t answer_header(const struct frame *f, uint8_t *out)
     return len;
 }
 
-/* Turns a batch of masked frames into the answer, in place: an answer is never longer than what it answers. The bytes of
- * the answer; -1: the client broke the protocol. */
+/* Turns a batch of masked frames into the answer, in place: an answer is never longer than what it
+ * answers. The bytes of the answer; -1: the client broke the protocol. */
 static ssize_t turn_round(struct echo *e, uint8_t *at, size_t len)
 {
     struct frame *f = &e->frame;
@@ -349,7 +361,8 @@ static enum next close_frames(struct echo *e)
     int error = stream_write_from(&e->stream, &e->out);
 
     if (error == -EAGAIN)
-        return flow_wait_source(&e->flow, &e->stream.source, WRITABLE, WITHIN(REST_USEC, REASON_CLIENT_LEFT));
+        return flow_wait_source(&e->flow, &e->stream.source, WRITABLE,
+                                WITHIN(REST_USEC, REASON_CLIENT_LEFT));
     return flow_leave(&e->flow, REASON_DONE);
 }
 
@@ -369,10 +382,12 @@ static enum next frames(struct echo *e)
             return close_frames(e);
         int error = stream_write_from(&e->stream, &e->out);
         if (error == -EAGAIN)
-            return flow_wait_source(&e->flow, &e->stream.source, WRITABLE, WITHIN(FOREVER, REASON_LIFETIME));
+            return flow_wait_source(&e->flow, &e->stream.source, WRITABLE,
+                                    WITHIN(FOREVER, REASON_LIFETIME));
         ssize_t got = error ? error : stream_read(&e->stream, scratch, WORKER_SCRATCH_BYTES);
         if (got == -EAGAIN)
-            return flow_wait_source(&e->flow, &e->stream.source, READABLE, WITHIN(FOREVER, REASON_LIFETIME));
+            return flow_wait_source(&e->flow, &e->stream.source, READABLE,
+                                    WITHIN(FOREVER, REASON_LIFETIME));
         if (got <= 0)
             return flow_leave(&e->flow, got ? REASON_CLIENT_RESET : REASON_DONE);
         if (answer_batch(e, scratch, (size_t)got))
@@ -390,9 +405,11 @@ static void echo_leave(struct echo *e)
     free(TAKE(e->read));
 }
 
-/* --- the program ----------------------------------------------------------------------------------- */
+/* --- the program
+ * ----------------------------------------------------------------------------------- */
 
-static void on_accept(struct listener_sink *sink, int take_fd, const struct address *peer, bool is_short)
+static void on_accept(struct listener_sink *sink, int take_fd, const struct address *peer,
+                      bool is_short)
 {
     struct echo_server *server = container_of(sink, struct echo_server, sink);
     struct echo *e = is_short ? NULL : calloc(1, sizeof *e);
@@ -449,7 +466,10 @@ static int open_listener(struct echo_server *server, const char *text)
     int fd = endpoint_parse(text, &endpoint);
 
     if (fd) {
-        fprintf(stderr, "turnout echo: --listen \"%s\": write 127.0.0.1:9001, \"[::1]:9001\" or unix:/path\n", text);
+        fprintf(
+            stderr,
+            "turnout echo: --listen \"%s\": write 127.0.0.1:9001, \"[::1]:9001\" or unix:/path\n",
+            text);
         return fd;
     }
     fd = listener_socket(&endpoint, true, 0660);
@@ -457,7 +477,8 @@ static int open_listener(struct echo_server *server, const char *text)
         fprintf(stderr, "turnout echo: cannot listen on %s: %s\n", text, strerror(-fd));
         return fd;
     }
-    return listener_open(&server->listener[server->count++], &server->worker.runner.loop, fd, endpoint.is_unix, &server->sink);
+    return listener_open(&server->listener[server->count++], &server->worker.runner.loop, fd,
+                         endpoint.is_unix, &server->sink);
 }
 
 static void serve(struct echo_server *server)

@@ -3,5 +3,6 @@
 
 #include <stddef.h>
 
-/* Until SIGINT or SIGTERM. `name` NULL: the first address. The exit code; what is wrong has been said. */
+/* Until SIGINT or SIGTERM. `name` NULL: the first address. The exit code; what is wrong has been
+ * said. */
 int echo_run(const char *const *listens, size_t count, const char *name);

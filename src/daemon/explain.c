@@ -1,4 +1,5 @@
-/* The same code that serves decides here, on a snapshot without sockets: what is said is what would happen. */
+/* The same code that serves decides here, on a snapshot without sockets: what is said is what would
+ * happen. */
 #include "daemon/explain.h"
 
 #include "codec/http1.h"
@@ -55,15 +56,17 @@ int explain_check(const struct options *options)
         fputs(text ? text : "", stdout);
         free(text);
     } else {
-        printf("%s: ok: %zu listener%s, %zu pool%s, %zu route%s, %zu server%s\n", options->file, settings->listener_count,
-               plural(settings->listener_count), settings->pool_count, plural(settings->pool_count),
-               settings->route_count, plural(settings->route_count), servers, plural(servers));
+        printf("%s: ok: %zu listener%s, %zu pool%s, %zu route%s, %zu server%s\n", options->file,
+               settings->listener_count, plural(settings->listener_count), settings->pool_count,
+               plural(settings->pool_count), settings->route_count, plural(settings->route_count),
+               servers, plural(servers));
     }
     snapshot_unref(snapshot);
     return 0;
 }
 
-/* --- a request --------------------------------------------------------------------------------------- */
+/* --- a request
+ * --------------------------------------------------------------------------------------- */
 
 struct asked {
     bool is_tls, is_websocket;
@@ -76,7 +79,8 @@ struct asked {
 static bool has_header(const struct options *options, const char *name)
 {
     for (size_t i = 0; i < options->header_count; i++)
-        if (strncasecmp(options->headers[i], name, strlen(name)) == 0 && options->headers[i][strlen(name)] == ':')
+        if (strncasecmp(options->headers[i], name, strlen(name)) == 0 &&
+            options->headers[i][strlen(name)] == ':')
             return true;
     return false;
 }
@@ -89,19 +93,21 @@ static bool is_scheme(struct bytes scheme, const char *name)
 static bool write_request(const struct options *options, struct asked *asked)
 {
     const struct url_target *t = &asked->target;
-    int used = snprintf(asked->text, sizeof asked->text, "GET %.*s%s%.*s HTTP/1.1\r\n", (int)t->path.len,
-                        (const char *)t->path.at, t->query.at ? "?" : "", (int)t->query.len,
-                        t->query.at ? (const char *)t->query.at : "");
+    int used = snprintf(asked->text, sizeof asked->text, "GET %.*s%s%.*s HTTP/1.1\r\n",
+                        (int)t->path.len, (const char *)t->path.at, t->query.at ? "?" : "",
+                        (int)t->query.len, t->query.at ? (const char *)t->query.at : "");
 
     if (!has_header(options, "host"))
-        used += snprintf(asked->text + used, sizeof asked->text - (size_t)used, "Host: %.*s\r\n", (int)t->authority.len,
-                         (const char *)t->authority.at);
+        used += snprintf(asked->text + used, sizeof asked->text - (size_t)used, "Host: %.*s\r\n",
+                         (int)t->authority.len, (const char *)t->authority.at);
     if (asked->is_websocket)
-        used += snprintf(asked->text + used, sizeof asked->text - (size_t)used,
-                         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+        used +=
+            snprintf(asked->text + used, sizeof asked->text - (size_t)used,
+                     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
     for (size_t i = 0; i < options->header_count && used < REQUEST_MAX_BYTES; i++)
-        used += snprintf(asked->text + used, sizeof asked->text - (size_t)used, "%s\r\n", options->headers[i]);
+        used += snprintf(asked->text + used, sizeof asked->text - (size_t)used, "%s\r\n",
+                         options->headers[i]);
     if (used + 2 >= REQUEST_MAX_BYTES)
         return false;
     memcpy(asked->text + used, "\r\n", 3);
@@ -114,7 +120,9 @@ static bool parse_url(const struct options *options, struct asked *asked)
 
     if (!url_target_parse(bytes_of(options->url), &asked->target) || !asked->target.authority.len ||
         !url_host_parse(asked->target.authority, &asked->host, &port)) {
-        fprintf(stderr, "turnout explain: \"%s\" is no URL; write ws://HOST/PATH, wss://, http:// or https://\n",
+        fprintf(stderr,
+                "turnout explain: \"%s\" is no URL; write ws://HOST/PATH, wss://, http:// or "
+                "https://\n",
                 options->url);
         return false;
     }
@@ -130,11 +138,13 @@ static bool parse_url(const struct options *options, struct asked *asked)
 
 static uint16_t port_of(const struct endpoint *endpoint)
 {
-    return endpoint->is_unix ? 0 : ntohs(endpoint->address.v4.sin_port); /* at the same place in IPv6 */
+    return endpoint->is_unix ? 0
+                             : ntohs(endpoint->address.v4.sin_port); /* at the same place in IPv6 */
 }
 
 /* By port; when none fits, by whether it speaks TLS. */
-static const struct gate_spec *find_gate(const struct snapshot *snapshot, const struct asked *asked, bool *ret_by_port)
+static const struct gate_spec *find_gate(const struct snapshot *snapshot, const struct asked *asked,
+                                         bool *ret_by_port)
 {
     *ret_by_port = true;
     for (size_t i = 0; i < snapshot->settings->listener_count; i++)
@@ -147,7 +157,8 @@ static const struct gate_spec *find_gate(const struct snapshot *snapshot, const 
     return NULL;
 }
 
-static int say_gate(const struct snapshot *snapshot, const struct asked *asked, const struct gate_spec **ret_gate)
+static int say_gate(const struct snapshot *snapshot, const struct asked *asked,
+                    const struct gate_spec **ret_gate)
 {
     static const char *const modes[] = {"plain", "TLS ends here", "TLS passes through"};
     bool by_port;
@@ -155,15 +166,18 @@ static int say_gate(const struct snapshot *snapshot, const struct asked *asked, 
 
     *ret_gate = gate;
     if (!gate) {
-        printf("listener   none: no listener has port %u, and none speaks %s\n", asked->port, asked->is_tls ? "TLS" : "plain HTTP");
+        printf("listener   none: no listener has port %u, and none speaks %s\n", asked->port,
+               asked->is_tls ? "TLS" : "plain HTTP");
         return 1;
     }
     bool speaks_tls = gate->settings->tls_mode != TLS_NONE;
     printf("listener   %s (%s)%s\n", gate->settings->listen, modes[gate->settings->tls_mode],
-           by_port ? "" : "; no listener has the URL's port, this is the first that speaks its scheme");
+           by_port ? ""
+                   : "; no listener has the URL's port, this is the first that speaks its scheme");
     if (speaks_tls == asked->is_tls)
         return 0;
-    printf("           but the URL's scheme %s TLS: that connection fails\n", asked->is_tls ? "wants" : "knows no");
+    printf("           but the URL's scheme %s TLS: that connection fails\n",
+           asked->is_tls ? "wants" : "knows no");
     return 1;
 }
 
@@ -175,16 +189,17 @@ static int refused(enum reason reason)
     return 1;
 }
 
-static const struct route *say_routes(const struct snapshot *snapshot, struct bytes host, const struct url_path *path,
-                                      struct route_params *params)
+static const struct route *say_routes(const struct snapshot *snapshot, struct bytes host,
+                                      const struct url_path *path, struct route_params *params)
 {
     char words[512];
 
     for (size_t i = 0; i < snapshot->settings->route_count; i++) {
         const struct route *route = &snapshot->routes[i];
         bool matches = route_rule_matches(route->rule, host, path, params);
-        printf("%s %s (line %u): %s%s\n", i == 0 ? "route     " : "          ", route->name, route->settings->mark.line,
-               route_rule_describe(route->rule, words, sizeof words), matches ? "  <- the first that matches" : ": does not match");
+        printf("%s %s (line %u): %s%s\n", i == 0 ? "route     " : "          ", route->name,
+               route->settings->mark.line, route_rule_describe(route->rule, words, sizeof words),
+               matches ? "  <- the first that matches" : ": does not match");
         if (matches)
             return route;
     }
@@ -200,14 +215,15 @@ static void say_choice(const struct route *route)
 
     printf("pool       %s, %s\n", pool_name(route->pool), pool_balancer(route->pool)->name);
     for (size_t i = 0; i < pool_count(route->pool); i++) {
-        printf("%s %s, weight %u", i == 0 ? "servers   " : "          ", pool_server(route->pool, i)->name,
-               pool_weight(route->pool, i));
+        printf("%s %s, weight %u", i == 0 ? "servers   " : "          ",
+               pool_server(route->pool, i)->name, pool_weight(route->pool, i));
         if (pool_max_connections(route->pool, i))
             printf(", at most %u connections", pool_max_connections(route->pool, i));
         printf("%s\n", server && member == i ? "  <- chosen when nothing is connected" : "");
     }
     if (server) {
-        printf("why        %s (%s)\n", pool_balancer(route->pool)->because, pool_balancer(route->pool)->name);
+        printf("why        %s (%s)\n", pool_balancer(route->pool)->because,
+               pool_balancer(route->pool)->name);
         pool_release(server);
     }
     free(choice);
@@ -218,12 +234,13 @@ static void say_times(const struct route *route, bool is_handshake)
     const struct timeouts *t = &route->settings->timeouts;
 
     if (is_handshake)
-        printf("timeouts   connect %g s, handshake %g s, tunnel_idle %g s, fin %g s, lifetime %g s (0: none)\n",
-               (double)t->connect / 1e6, (double)t->handshake / 1e6, (double)t->tunnel_idle / 1e6, (double)t->fin / 1e6,
-               (double)t->lifetime / 1e6);
+        printf("timeouts   connect %g s, handshake %g s, tunnel_idle %g s, fin %g s, lifetime %g s "
+               "(0: none)\n",
+               (double)t->connect / 1e6, (double)t->handshake / 1e6, (double)t->tunnel_idle / 1e6,
+               (double)t->fin / 1e6, (double)t->lifetime / 1e6);
     else
-        printf("timeouts   connect %g s, response %g s, body %g s (0: none)\n", (double)t->connect / 1e6,
-               (double)t->response / 1e6, (double)t->body / 1e6);
+        printf("timeouts   connect %g s, response %g s, body %g s (0: none)\n",
+               (double)t->connect / 1e6, (double)t->response / 1e6, (double)t->body / 1e6);
 }
 
 static int explain_passthrough(const struct snapshot *snapshot, const struct asked *asked)
@@ -258,17 +275,22 @@ static int explain_http(const struct snapshot *snapshot, struct asked *asked)
     if (memory && why == REASON_DONE) {
         route = say_routes(snapshot, host, &path, &params);
         why = route ? REASON_DONE : REASON_NO_ROUTE;
-        if (route && path.has_encoded_slash && route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE)
+        if (route && path.has_encoded_slash &&
+            route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE)
             why = REASON_TARGET_WRONG;
     }
-    bool is_handshake = route && ws_request_judge(&head, route->settings->require_key, &why) == WS_HANDSHAKE;
+    bool is_handshake =
+        route && ws_request_judge(&head, route->settings->require_key, &why) == WS_HANDSHAKE;
     for (size_t i = 0; route && i < params.count; i++)
-        printf("           %.*s = %.*s\n", (int)params.param[i].name.len, (const char *)params.param[i].name.at,
-               (int)params.param[i].value.len, (const char *)params.param[i].value.at);
+        printf("           %.*s = %.*s\n", (int)params.param[i].name.len,
+               (const char *)params.param[i].name.at, (int)params.param[i].value.len,
+               (const char *)params.param[i].value.at);
     free(memory);
     if (why != REASON_DONE)
         return refused(why);
-    printf("request    %s\n", is_handshake ? "a WebSocket handshake: relayed at layer 4 after the server's 101" : "plain HTTP: layer 7, request by request");
+    printf("request    %s\n",
+           is_handshake ? "a WebSocket handshake: relayed at layer 4 after the server's 101"
+                        : "plain HTTP: layer 7, request by request");
     say_choice(route);
     say_times(route, is_handshake);
     return 0;
@@ -277,13 +299,14 @@ static int explain_http(const struct snapshot *snapshot, struct asked *asked)
 int explain_request(const struct options *options)
 {
     struct asked *asked = calloc(1, sizeof *asked);
-    struct snapshot *snapshot = asked && parse_url(options, asked) ? load_or_say(options->file) : NULL;
+    struct snapshot *snapshot =
+        asked && parse_url(options, asked) ? load_or_say(options->file) : NULL;
     const struct gate_spec *gate = NULL;
     int code = snapshot ? say_gate(snapshot, asked, &gate) : 1;
 
     if (snapshot && code == 0)
         code = gate->settings->tls_mode == TLS_PASSTHROUGH ? explain_passthrough(snapshot, asked)
-                                                            : explain_http(snapshot, asked);
+                                                           : explain_http(snapshot, asked);
     snapshot_unref(snapshot);
     free(asked);
     return code;

@@ -81,9 +81,12 @@ const char *features_write(char *text, size_t size)
         const char *name;
         bool (*is_there)(void);
     } features[] = {
-        {"SO_REUSEPORT", has_reuseport},           {"TCP_USER_TIMEOUT", has_user_timeout},
-        {"TCP_NOTSENT_LOWAT", has_notsent_lowat},  {"kernel TLS", has_ktls},
-        {"pipes for splice", has_splice},          {"pidfd", has_pidfd},
+        {"SO_REUSEPORT", has_reuseport},
+        {"TCP_USER_TIMEOUT", has_user_timeout},
+        {"TCP_NOTSENT_LOWAT", has_notsent_lowat},
+        {"kernel TLS", has_ktls},
+        {"pipes for splice", has_splice},
+        {"pidfd", has_pidfd},
         {"BTF", has_btf},
     };
     struct utsname kernel;

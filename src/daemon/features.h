@@ -3,5 +3,7 @@
 
 #include <stddef.h>
 
+#define FEATURES_BYTES 512
+
 /* One line, "kernel 6.1.0; EPOLLEXCLUSIVE yes; ...". Returns `text`. */
 const char *features_write(char *text, size_t size);

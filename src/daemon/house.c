@@ -1,5 +1,5 @@
-/* Start, serve, drain, stop. The order of starting is the order in which things may be refused: configuration first,
- * then limits, sockets, privileges; only then do threads begin. */
+/* Start, serve, drain, stop. The order of starting is the order in which things may be refused:
+ * configuration first, then limits, sockets, privileges; only then do threads begin. */
 #include "daemon/house.h"
 
 #include "daemon/boot.h"
@@ -21,7 +21,8 @@
 #define GOODBYE_USEC  (3 * USEC_PER_SEC) /* for Close frames and their echoes */
 #define SPARE_FOR_ALL 64
 
-/* --- letters to workers ---------------------------------------------------------------------------- */
+/* --- letters to workers
+ * ---------------------------------------------------------------------------- */
 
 struct errand {
     struct mail mail;
@@ -53,7 +54,8 @@ static void close_tunnels(struct proxy *proxy)
     proxy_close_tunnels(proxy, REASON_STOPPING);
 }
 
-/* --- stopping -------------------------------------------------------------------------------------- */
+/* --- stopping
+ * -------------------------------------------------------------------------------------- */
 
 static uint64_t connections(const struct house *house)
 {
@@ -69,7 +71,8 @@ static void on_tick(struct timer *timer)
     struct house *house = container_of(timer, struct house, tick);
     uint64_t now = house->main.runner.loop.now_usec;
 
-    if (connections(house) == 0 || (house->state == HOUSE_ENDING && now >= house->drain_until_usec)) {
+    if (connections(house) == 0 ||
+        (house->state == HOUSE_ENDING && now >= house->drain_until_usec)) {
         house->main.is_stopping = true;
         return;
     }
@@ -93,7 +96,8 @@ static void stop(struct house *house)
         house->main.is_stopping = true;
         return;
     }
-    log_say(&house->log.log, EVENT_stop, "draining: new handshakes and requests get 503, %llu connections may go on",
+    log_say(&house->log.log, EVENT_stop,
+            "draining: new handshakes and requests get 503, %llu connections may go on",
             (unsigned long long)connections(house));
     house->state = HOUSE_DRAINING;
     house->drain_until_usec = grace ? now + grace : UINT64_MAX;
@@ -101,7 +105,8 @@ static void stop(struct house *house)
     loop_arm(&house->main.runner.loop, &house->tick, now + DRAIN_USEC);
 }
 
-/* --- signals --------------------------------------------------------------------------------------- */
+/* --- signals
+ * --------------------------------------------------------------------------------------- */
 
 static void on_signal(struct house *house, unsigned number)
 {
@@ -163,7 +168,8 @@ static int listen_to_signals(struct house *house)
     return loop_watch(&house->main.runner.loop, &house->signals);
 }
 
-/* --- what admin asks -------------------------------------------------------------------------------- */
+/* --- what admin asks
+ * -------------------------------------------------------------------------------- */
 
 static void tell_status(struct admin_house *sink, struct admin_status *ret_status)
 {
@@ -185,7 +191,8 @@ static void do_reload(struct admin_house *sink, struct admin_reload_result *ret_
     house_reload(container_of(sink, struct house, sink), ret_result);
 }
 
-/* --- starting -------------------------------------------------------------------------------------- */
+/* --- starting
+ * -------------------------------------------------------------------------------------- */
 
 static int say_report(const struct report *report)
 {
@@ -226,14 +233,17 @@ static int make_proxies(struct house *house, const int *fds)
 
     for (unsigned i = 0; i < house->count; i++) {
         house->proxy[i] = calloc(1, sizeof *house->proxy[i]);
-        int error = house->proxy[i] ? proxy_init(house->proxy[i], i, &house->log.log, house->tls[i], house->snapshot)
+        int error = house->proxy[i] ? proxy_init(house->proxy[i], i, &house->log.log, house->tls[i],
+                                                 house->snapshot)
                                     : -ENOMEM;
         if (error)
             return error;
         house->proxy[i]->worker.runner.loop.descriptor_ceiling =
-            house->descriptor_limit - (house->descriptor_limit > 4 * SPARE_FOR_ALL ? SPARE_FOR_ALL : 12);
+            house->descriptor_limit -
+            (house->descriptor_limit > 4 * SPARE_FOR_ALL ? SPARE_FOR_ALL : 12);
         for (size_t k = 0; !error && k < gates; k++)
-            error = proxy_open_gate(house->proxy[i], (unsigned)k, &house->snapshot->gates[k].endpoint, fds[i * gates + k]);
+            error = proxy_open_gate(house->proxy[i], (unsigned)k,
+                                    &house->snapshot->gates[k].endpoint, fds[i * gates + k]);
         if (error)
             return error;
     }
@@ -272,8 +282,10 @@ static void log_start(struct house *house)
     size_t used = 0;
 
     for (size_t i = 0; i < settings->listener_count && used < sizeof listens; i++)
-        used += (size_t)snprintf(listens + used, sizeof listens - used, "%s%s", i ? ", " : "", settings->listeners[i].listen);
-    log_say(&house->log.log, EVENT_start, "turnout %s serves on %s with %u workers, at most %d descriptors, relay tier copy",
+        used += (size_t)snprintf(listens + used, sizeof listens - used, "%s%s", i ? ", " : "",
+                                 settings->listeners[i].listen);
+    log_say(&house->log.log, EVENT_start,
+            "turnout %s serves on %s with %u workers, at most %d descriptors, relay tier copy",
             TURNOUT_VERSION, listens, house->count, house->descriptor_limit);
 }
 
@@ -304,7 +316,8 @@ static void take_apart(struct house *house)
     for (size_t i = 0; i < house->snapshot->settings->listener_count; i++)
         if (house->snapshot->gates[i].endpoint.is_unix)
             sys_unlink(house->snapshot->gates[i].endpoint.path.sun_path);
-    mailbox_deliver(&house->main.mailbox); /* what admin still asked; the answers find it until it is freed */
+    mailbox_deliver(
+        &house->main.mailbox); /* what admin still asked; the answers find it until it is freed */
     if (house->admin && strncmp(house->snapshot->settings->admin_listen, "unix:", 5) == 0)
         sys_unlink(house->snapshot->settings->admin_listen + 5);
     house->admin = admin_free(house->admin);
@@ -312,8 +325,10 @@ static void take_apart(struct house *house)
     report_free(house->last_reload.report);
 }
 
-/* With the configuration in force and all sockets open: from here on only the machine can fail us. */
-static int live(struct house *house, const int *fds, int admin_fd, const struct endpoint *admin_endpoint)
+/* With the configuration in force and all sockets open: from here on only the machine can fail us.
+ */
+static int live(struct house *house, const int *fds, int admin_fd,
+                const struct endpoint *admin_endpoint)
 {
     int error = listen_to_signals(house);
 
@@ -334,7 +349,8 @@ static int live(struct house *house, const int *fds, int admin_fd, const struct 
 }
 
 /* Admin's default path may lie where this user cannot write: then we serve without, and say so. */
-static int open_admin(const struct settings *settings, struct endpoint *ret_endpoint, struct report *report)
+static int open_admin(const struct settings *settings, struct endpoint *ret_endpoint,
+                      struct report *report)
 {
     if (!settings->admin_listen)
         return -1;
@@ -342,10 +358,13 @@ static int open_admin(const struct settings *settings, struct endpoint *ret_endp
     if (fd >= 0)
         return fd;
     if (settings->admin_is_default)
-        fprintf(stderr, "turnout: no admin listener: cannot listen on %s: %s (set admin: { listen: ... })\n",
-                settings->admin_listen, strerror(-fd));
+        fprintf(
+            stderr,
+            "turnout: no admin listener: cannot listen on %s: %s (set admin: { listen: ... })\n",
+            settings->admin_listen, strerror(-fd));
     else
-        report_add(report, settings->admin_mark, NULL, "cannot listen on %s: %s", settings->admin_listen, strerror(-fd));
+        report_add(report, settings->admin_mark, NULL, "cannot listen on %s: %s",
+                   settings->admin_listen, strerror(-fd));
     return -1;
 }
 
@@ -372,7 +391,8 @@ static int open_all(struct house *house, struct report *report)
     if (!fds || report_count(report))
         return say_report(report);
     settings = house->snapshot->settings;
-    int error = log_open(&house->log, settings->log_file, settings->log_level, settings->log_format);
+    int error =
+        log_open(&house->log, settings->log_file, settings->log_level, settings->log_format);
     if (error)
         return fail(settings->log_file, error);
     house->main.log = &house->log.log;

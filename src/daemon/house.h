@@ -1,4 +1,5 @@
-/* The running program: what main wires together. It lives on the main thread; admin and workers talk to it by mail. */
+/* The running program: what main wires together. It lives on the main thread; admin and workers
+ * talk to it by mail. */
 #pragma once
 
 #include "admin/admin.h"
@@ -16,8 +17,8 @@ struct house {
     struct worker main; /* its loop hears signals, timers and mail */
     struct log_sink log;
     struct conf_source *source;
-    const char *path;  /* of the configuration file; NULL: `text` */
-    const char *text;  /* `proxy`: what the command line says */
+    const char *path; /* of the configuration file; NULL: `text` */
+    const char *text; /* `proxy`: what the command line says */
     struct snapshot *snapshot;
     struct tls_tickets tickets;
     struct proxy *proxy[HOUSE_WORKERS_MAX];
@@ -39,5 +40,6 @@ struct house {
 /* Serves until told to stop. The exit code; what is wrong has been said on stderr. */
 int house_run(const char *path, const char *text);
 
-/* Reads the configuration again and puts it in force. On failure the old one serves on, and the result says why. */
+/* Reads the configuration again and puts it in force. On failure the old one serves on, and the
+ * result says why. */
 void house_reload(struct house *house, struct admin_reload_result *ret_result);

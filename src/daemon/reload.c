@@ -1,5 +1,6 @@
-/* A new configuration is built whole, with its sockets open, before any worker hears of it; then each worker gets
- * one letter and swaps one pointer. Whatever goes wrong before leaves everything as it was. */
+/* A new configuration is built whole, with its sockets open, before any worker hears of it; then
+ * each worker gets one letter and swaps one pointer. Whatever goes wrong before leaves everything
+ * as it was. */
 #include "daemon/boot.h"
 
 #include "sys/sys.h"
@@ -22,7 +23,8 @@ static void on_arrival(struct mail *take_mail)
     free(adoption);
 }
 
-static struct adoption **make_adoptions(struct house *house, struct snapshot *snapshot, const int *fds)
+static struct adoption **make_adoptions(struct house *house, struct snapshot *snapshot,
+                                        const int *fds)
 {
     size_t gates = snapshot->settings->listener_count;
     struct adoption **all = calloc(house->count, sizeof(struct adoption *));
@@ -41,7 +43,8 @@ static struct adoption **make_adoptions(struct house *house, struct snapshot *sn
     return all;
 }
 
-static void put_in_force(struct house *house, struct snapshot *take_snapshot, struct adoption **take_adoptions)
+static void put_in_force(struct house *house, struct snapshot *take_snapshot,
+                         struct adoption **take_adoptions)
 {
     for (unsigned i = 0; i < house->count; i++) {
         take_adoptions[i]->snapshot = snapshot_ref(take_snapshot);
@@ -69,7 +72,8 @@ static bool differs(const char *a, const char *b)
     return (a == NULL) != (b == NULL) || (a && b && strcmp(a, b) != 0);
 }
 
-static void say_what_waits(struct house *house, const struct settings *old, const struct settings *new)
+static void say_what_waits(struct house *house, const struct settings *old,
+                           const struct settings *new)
 {
     const char *what = differs(old->user, new->user)                   ? "user"
                        : differs(old->admin_listen, new->admin_listen) ? "admin.listen"
@@ -77,7 +81,8 @@ static void say_what_waits(struct house *house, const struct settings *old, cons
                                                                        : NULL;
 
     if (what)
-        log_say(&house->log.log, EVENT_notice, "%s has changed in the file; that takes a restart", what);
+        log_say(&house->log.log, EVENT_notice, "%s has changed in the file; that takes a restart",
+                what);
 }
 
 static void apply_log(struct house *house, const struct settings *settings)
@@ -85,8 +90,9 @@ static void apply_log(struct house *house, const struct settings *settings)
     log_set(&house->log.log, settings->log_level, settings->log_format);
     int error = log_reopen(&house->log, settings->log_file);
     if (error)
-        log_say(&house->log.log, EVENT_notice, "cannot open the log %s: %s; the one before is written on",
-                settings->log_file, strerror(-error));
+        log_say(&house->log.log, EVENT_notice,
+                "cannot open the log %s: %s; the one before is written on", settings->log_file,
+                strerror(-error));
 }
 
 /* The new snapshot with its sockets; NULL: the report says why. */
@@ -94,7 +100,8 @@ static struct snapshot *build(struct house *house, struct report *report, int **
 {
     const struct snapshot_means means = {house->source, house->tls, &house->tickets, house->count};
     struct settings *settings = boot_settings(house, report);
-    struct snapshot *snapshot = settings ? snapshot_new(&means, settings, house->snapshot, report) : NULL;
+    struct snapshot *snapshot =
+        settings ? snapshot_new(&means, settings, house->snapshot, report) : NULL;
 
     if (!snapshot)
         return NULL;
@@ -106,8 +113,8 @@ static void log_error(void *to, struct mark mark, const char *words, const char 
 {
     struct log *log = to;
 
-    log_say(log, EVENT_reload_failed, "%s:%u:%u: %s%s%s", mark.file ? mark.file : "", mark.line, mark.column, words,
-            hint ? "; " : "", hint ? hint : "");
+    log_say(log, EVENT_reload_failed, "%s:%u:%u: %s%s%s", mark.file ? mark.file : "", mark.line,
+            mark.column, words, hint ? "; " : "", hint ? hint : "");
 }
 
 void house_reload(struct house *house, struct admin_reload_result *ret_result)
@@ -117,14 +124,16 @@ void house_reload(struct house *house, struct admin_reload_result *ret_result)
     struct snapshot *snapshot = report ? build(house, report, &fds) : NULL;
     struct adoption **adoptions = snapshot ? make_adoptions(house, snapshot, fds) : NULL;
 
-    *ret_result = (struct admin_reload_result){.wall_usec = sys_wall_usec(), .is_good = adoptions != NULL};
+    *ret_result =
+        (struct admin_reload_result){.wall_usec = sys_wall_usec(), .is_good = adoptions != NULL};
     if (adoptions) {
         say_what_waits(house, house->snapshot->settings, snapshot->settings);
         remove_old_paths(house->snapshot, snapshot);
         apply_log(house, snapshot->settings);
         put_in_force(house, snapshot, adoptions);
         free(fds);
-        log_say(&house->log.log, EVENT_reload, "configuration %llu is in force", (unsigned long long)snapshot->number);
+        log_say(&house->log.log, EVENT_reload, "configuration %llu is in force",
+                (unsigned long long)snapshot->number);
         report_free(report);
     } else {
         if (report)

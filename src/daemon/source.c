@@ -77,7 +77,8 @@ static int copy_paths(const glob_t *found, char ***ret_paths, size_t *ret_count)
     return 0;
 }
 
-static int expand(struct conf_source *source, const char *pattern, char ***ret_paths, size_t *ret_count)
+static int expand(struct conf_source *source, const char *pattern, char ***ret_paths,
+                  size_t *ret_count)
 {
     glob_t found;
     int result = glob(pattern, GLOB_ERR, NULL, &found);
@@ -87,7 +88,9 @@ static int expand(struct conf_source *source, const char *pattern, char ***ret_p
     *ret_count = 0;
     if (result == GLOB_NOMATCH)
         return 0;
-    int error = result == GLOB_NOSPACE ? -ENOMEM : result ? -EACCES : copy_paths(&found, ret_paths, ret_count);
+    int error = result == GLOB_NOSPACE ? -ENOMEM
+                : result               ? -EACCES
+                                       : copy_paths(&found, ret_paths, ret_count);
     globfree(&found);
     return error;
 }

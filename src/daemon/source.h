@@ -1,4 +1,5 @@
-/* The configuration's way to files and environment, and to the judgements of the floors above it. */
+/* The configuration's way to files and environment, and to the judgements of the floors above it.
+ */
 #pragma once
 
 #include "conf/settings.h"

@@ -14,13 +14,13 @@ void tcp_tune(int fd, const struct tcp_tuning *tuning)
 {
     int interval = (int)(tuning->keepalive_sec / KEEPALIVE_PROBES);
 
+    /* What is off is said too: a reload tunes a listening socket again. */
     sys_option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     sys_option_set(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* an urgent byte is a byte; SIOCINQ stays exact */
-    if (tuning->user_timeout_msec)
-        sys_option_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tuning->user_timeout_msec);
+    sys_option_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tuning->user_timeout_msec);
+    sys_option_set(fd, SOL_SOCKET, SO_KEEPALIVE, tuning->keepalive_sec != 0);
     if (!tuning->keepalive_sec)
         return;
-    sys_option_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     sys_option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)tuning->keepalive_sec);
     if (tuning->user_timeout_msec)
         return; /* it decides when the peer is gone, instead of a count of probes */

@@ -1,9 +1,12 @@
 /* OpenSSL between a descriptor and plaintext.
  *
- * One BIO serves all sessions of a worker: before a call it is pointed at the ciphertext of one recv, after
- * it what was written is sent. So a session holds no buffer of ours, unless the peer does not take what is
- * sent (`unsent`, one record or a handshake's flight) or the caller had no room for all that was decrypted
- * (`behind`). What always holds: between two calls the worker's input and output are empty. */
+ * One BIO serves all sessions of a worker: before a call it is pointed at the ciphertext of one recv,
+ * after it what was written is sent. So a session holds no buffer of ours, unless the peer does not take
+ * what is sent (`unsent`, one record or a handshake's flight) or the caller had no room for all that was
+ * decrypted (`behind`; no more is received than the caller has room for, so it is rare and small).
+ *
+ * What always holds: between two calls the worker's input and output are empty; READABLE is set while
+ * anything is left inside, be it bytes, the end or a failure, since no edge will tell of it. */
 #include "net/tls.h"
 
 #include "base/check.h"
@@ -20,10 +23,12 @@
 #include <stdlib.h>
 
 #define IN_BYTES         65536u
+#define IN_LEAST_BYTES   4096u   /* also for a caller with less room: few calls, and little left behind */
 #define OUT_BYTES        131072u /* a handshake's flight with a long chain */
 #define RECORD_BYTES     16384u
 #define BEHIND_MAX_BYTES (IN_BYTES + RECORD_BYTES)
 #define UNSENT_MAX_BYTES OUT_BYTES
+#define SILENT_MAX       32      /* records in a row without data: key updates, refused renegotiations */
 
 static const unsigned char session_id_context[] = "turnout";
 
@@ -47,13 +52,15 @@ struct tls_context {
 
 struct tls_session {
     SSL *ssl;
-    struct tls_worker *worker;
-    struct buf behind; /* ciphertext that OpenSSL has not been given yet */
-    struct buf unsent; /* ciphertext that the kernel has not taken yet */
-    bool has_ended;    /* our close_notify is out */
+    struct tls_context *context;
+    struct buf behind;       /* ciphertext that OpenSSL has not been given yet */
+    struct buf unsent;       /* ciphertext that the kernel has not taken yet */
+    unsigned silent_records; /* since the last data */
+    bool is_broken;          /* no read can go on, whatever OpenSSL would say when asked again */
+    bool was_truncated;      /* the peer ended without close_notify (RFC 8446 section 6.1) */
 };
 
-/* --- the worker's BIO ------------------------------------------------------------------------------ */
+/* --- the worker's BIO -------------------------------------------------------------------------- */
 
 static int bio_read(BIO *bio, char *at, int len)
 {
@@ -131,17 +138,11 @@ struct tls_worker *tls_worker_free(struct tls_worker *worker)
     return NULL;
 }
 
-/* --- contexts -------------------------------------------------------------------------------------- */
+/* --- contexts ---------------------------------------------------------------------------------- */
 
 int tls_tickets_make(struct tls_tickets *ret_tickets)
 {
-    for (size_t i = 0; i < sizeof ret_tickets->key; i += sizeof(uint64_t)) {
-        uint64_t random = 0;
-        if (sys_secret(&random, sizeof random))
-            return -EIO;
-        memcpy(ret_tickets->key + i, &random, sizeof random);
-    }
-    return 0;
+    return sys_secret(ret_tickets->key, sizeof ret_tickets->key) ? -EIO : 0;
 }
 
 /* What is wrong, with OpenSSL's reason where it says more. */
@@ -150,7 +151,8 @@ static int complain(char words[256], const char *what)
     unsigned long code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
 
-    snprintf(words, 256, "%s%s%s%s", what, reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
+    snprintf(words, 256, "%s%s%s%s", what, reason ? " (" : "", reason ? reason : "",
+             reason ? ")" : "");
     ERR_clear_error();
     return -EINVAL;
 }
@@ -166,41 +168,71 @@ static BIO *memory_of(struct bytes text)
     return BIO_new_mem_buf(text.at ? (const void *)text.at : "", (int)text.len);
 }
 
+static X509 *next_certificate(struct tls_worker *worker, BIO *bio)
+{
+    X509 *certificate = X509_new_ex(worker->library, NULL);
+
+    if (certificate && PEM_read_bio_X509(bio, &certificate, no_password, NULL))
+        return certificate;
+    X509_free(certificate);
+    return NULL;
+}
+
+/* Whether reading stopped because there is no further PEM block, and not at one that is damaged. */
+static bool is_end_of_pem(void)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+}
+
 /* The first certificate of the text is the server's, the others are its chain. */
-static int use_certificate(struct tls_worker *worker, SSL_CTX *ctx, struct bytes text, char words[256])
+static int use_certificates(struct tls_worker *worker, SSL_CTX *ctx, BIO *bio, char words[256])
+{
+    X509 *certificate = next_certificate(worker, bio);
+
+    if (!certificate)
+        return complain(words, is_end_of_pem() ? "the certificate file holds no PEM certificate"
+                                               : "the certificate is damaged");
+    int is_good = SSL_CTX_use_certificate(ctx, certificate);
+    X509_free(certificate);
+    if (is_good != 1)
+        return complain(words, "the certificate cannot be used");
+    while ((certificate = next_certificate(worker, bio))) {
+        if (SSL_CTX_add0_chain_cert(ctx, certificate) == 1)
+            continue;
+        X509_free(certificate);
+        return complain(words, "a certificate of the chain cannot be used");
+    }
+    return is_end_of_pem() ? 0 : complain(words, "a certificate of the chain is damaged");
+}
+
+static int use_chain(struct tls_worker *worker, SSL_CTX *ctx, struct bytes text, char words[256])
 {
     BIO *bio = memory_of(text);
-    X509 *own = X509_new_ex(worker->library, NULL);
 
-    if (!bio || !own || !PEM_read_bio_X509_AUX(bio, &own, no_password, NULL)) {
-        BIO_free(bio);
-        X509_free(own);
-        return complain(words, "the certificate file holds no PEM certificate");
-    }
-    int is_good = SSL_CTX_use_certificate(ctx, own);
-    X509_free(own);
-    while (is_good) {
-        X509 *next = X509_new_ex(worker->library, NULL);
-        if (!next || !PEM_read_bio_X509(bio, &next, no_password, NULL)) {
-            X509_free(next);
-            break;
-        }
-        is_good = SSL_CTX_add0_chain_cert(ctx, next) == 1;
-    }
+    if (!bio)
+        return -ENOMEM;
+    ERR_clear_error();
+    int error = use_certificates(worker, ctx, bio, words);
     BIO_free(bio);
-    return is_good ? 0 : complain(words, "the certificate cannot be used");
+    ERR_clear_error();
+    return error;
 }
 
 static int use_key(struct tls_worker *worker, SSL_CTX *ctx, struct bytes text, char words[256])
 {
     BIO *bio = memory_of(text);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey_ex(bio, NULL, no_password, NULL, worker->library, NULL) : NULL;
+    EVP_PKEY *key =
+        bio ? PEM_read_bio_PrivateKey_ex(bio, NULL, no_password, NULL, worker->library, NULL)
+            : NULL;
     bool is_encrypted = text.at && bytes_find(text, bytes_of("ENCRYPTED"), 0) < text.len;
 
     BIO_free(bio);
     if (!key)
-        return complain(words, is_encrypted ? "the key is encrypted with a password; write it out without one"
-                                            : "the key file holds no PEM private key");
+        return complain(
+            words, is_encrypted ? "the key is encrypted with a password; write it out without one"
+                                : "the key file holds no PEM private key");
     int is_good = SSL_CTX_use_PrivateKey(ctx, key);
     EVP_PKEY_free(key);
     if (is_good != 1 || SSL_CTX_check_private_key(ctx) != 1)
@@ -242,11 +274,22 @@ static int choose_certificate(SSL *ssl, int *ret_alert, void *argument)
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* Told of every record's header, both ways. */
+static void count_record(int is_written, int version, int type, const void *at, size_t len,
+                         SSL *ssl, void *argument)
+{
+    struct tls_session *session = argument;
+
+    (void)version, (void)at, (void)len, (void)ssl;
+    if (session && !is_written && type == SSL3_RT_HEADER)
+        session->silent_records++;
+}
+
 static int set_up(SSL_CTX *ctx, struct tls_context *context, const struct tls_tickets *tickets)
 {
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -255,10 +298,13 @@ static int set_up(SSL_CTX *ctx, struct tls_context *context, const struct tls_ti
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     SSL_CTX_set_tlsext_servername_callback(ctx, choose_certificate);
     SSL_CTX_set_tlsext_servername_arg(ctx, context);
+    SSL_CTX_set_msg_callback(ctx, count_record);
     bool is_good =
-        SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
+        SSL_CTX_set_cipher_list(ctx, "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                                     "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
         SSL_CTX_set_ciphersuites(
-            ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") == 1 &&
+            ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") ==
+            1 &&
         SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1;
     if (is_good && tickets) {
         uint8_t key[sizeof tickets->key]; /* the call wants it not const */
@@ -280,13 +326,13 @@ static int add_certificate(struct tls_context *context, const struct tls_certifi
     ERR_clear_error();
     int error = set_up(ctx, context, tickets);
     if (!error)
-        error = use_certificate(context->worker, ctx, certificate->certificate, words);
+        error = use_chain(context->worker, ctx, certificate->certificate, words);
     return error ? error : use_key(context->worker, ctx, certificate->key, words);
 }
 
-int tls_context_new(struct tls_worker *worker, const struct tls_certificate *certificates, size_t count,
-                    const struct tls_tickets *tickets, struct tls_context **ret_context,
-                    size_t *ret_which, char ret_words[256])
+int tls_context_new(struct tls_worker *worker, const struct tls_certificate *certificates,
+                    size_t count, const struct tls_tickets *tickets,
+                    struct tls_context **ret_context, size_t *ret_which, char ret_words[256])
 {
     struct tls_context *context = calloc(1, sizeof *context + count * sizeof(SSL_CTX *));
 
@@ -324,20 +370,20 @@ struct tls_context *tls_context_unref(struct tls_context *context)
     return NULL;
 }
 
-/* --- a session's bytes ----------------------------------------------------------------------------- */
+/* --- a session's bytes ------------------------------------------------------------------------- */
 
 /* Points the worker's input at what was left behind, if anything was. */
 static void give_input(struct tls_session *session)
 {
-    session->worker->in = buf_bytes(&session->behind);
+    session->context->worker->in = buf_bytes(&session->behind);
 }
 
 /* What OpenSSL did not take stays with the session. `is_kept`: the input was session->behind. */
 static int keep_input(struct tls_session *session, bool is_kept)
 {
-    struct bytes rest = session->worker->in;
+    struct bytes rest = session->context->worker->in;
 
-    session->worker->in = (struct bytes){0};
+    session->context->worker->in = (struct bytes){0};
     if (is_kept) {
         buf_consume(&session->behind, buf_bytes(&session->behind).len - rest.len);
         return 0;
@@ -349,9 +395,10 @@ static int keep_input(struct tls_session *session, bool is_kept)
 static int send_output(struct stream *stream)
 {
     struct tls_session *session = stream->tls;
-    struct bytes out = {session->worker->out_memory, session->worker->out_len};
+    struct tls_worker *worker = session->context->worker;
+    struct bytes out = {worker->out_memory, worker->out_len};
 
-    session->worker->out_len = 0;
+    worker->out_len = 0;
     if (out.len && buf_is_empty(&session->unsent)) {
         ssize_t sent = stream_write_raw(stream, out);
         if (sent < 0 && sent != -EAGAIN)
@@ -369,19 +416,28 @@ static enum drained drain(struct tls_session *session, uint8_t *at, size_t len, 
     size_t got = 0, piece = 0;
 
     ERR_clear_error();
-    while (got < len && SSL_read_ex(session->ssl, at + got, len - got, &piece) == 1)
+    while (got < len && SSL_read_ex(session->ssl, at + got, len - got, &piece) == 1) {
         got += piece;
+        session->silent_records = 0;
+    }
     *ret_got = got;
     if (got == len)
         return DRAINED_FULL;
     switch (SSL_get_error(session->ssl, 0)) {
     case SSL_ERROR_WANT_READ:
-        return DRAINED_ALL;
+        return session->silent_records > SILENT_MAX ? DRAINED_BROKEN : DRAINED_ALL;
     case SSL_ERROR_ZERO_RETURN:
         return DRAINED_END;
     default:
         return DRAINED_BROKEN;
     }
+}
+
+/* Whether a further read finds something without the kernel having anything. */
+static bool has_more_inside(const struct tls_session *session, enum drained result)
+{
+    return result == DRAINED_END || result == DRAINED_BROKEN || !buf_is_empty(&session->behind) ||
+           (result == DRAINED_FULL && SSL_has_pending(session->ssl));
 }
 
 /* One round over input that is already there: bytes; 0: the end; -EAGAIN: read more; -EPROTO. */
@@ -393,36 +449,42 @@ static ssize_t drain_input(struct stream *stream, bool is_kept, uint8_t *at, siz
 
     if (keep_input(session, is_kept) || send_output(stream))
         result = DRAINED_BROKEN;
-    if (!buf_is_empty(&session->behind) || SSL_has_pending(session->ssl))
-        stream->source.ready |= READABLE; /* there is more inside: no edge will tell */
+    session->is_broken = result == DRAINED_BROKEN;
+    if (has_more_inside(session, result))
+        stream->source.ready |= READABLE;
     if (got)
         return (ssize_t)got;
-    switch (result) {
-    case DRAINED_END:
-        return 0;
-    case DRAINED_BROKEN:
-        return -EPROTO;
-    case DRAINED_ALL:
-    case DRAINED_FULL:
-        break;
-    }
-    return -EAGAIN;
+    return result == DRAINED_END ? 0 : result == DRAINED_BROKEN ? -EPROTO : -EAGAIN;
+}
+
+/* No more ciphertext than there is room for plaintext, within bounds. */
+static ssize_t receive(struct stream *stream, size_t room)
+{
+    struct tls_worker *worker = stream->tls->context->worker;
+    size_t most = room < IN_LEAST_BYTES ? IN_LEAST_BYTES : room > IN_BYTES ? IN_BYTES : room;
+    ssize_t got = stream_read_raw(stream, worker->in_memory, most);
+
+    if (got > 0)
+        worker->in = (struct bytes){worker->in_memory, (size_t)got};
+    return got;
 }
 
 ssize_t tls_session_read(struct stream *stream, void *at, size_t len)
 {
     struct tls_session *session = stream->tls;
-    struct tls_worker *worker = session->worker;
 
     if (len == 0)
         return -EAGAIN;
+    if (session->is_broken)
+        return -EPROTO;
     give_input(session);
     ssize_t result = drain_input(stream, true, at, len);
     while (result == -EAGAIN) {
-        ssize_t raw = stream_read_raw(stream, worker->in_memory, IN_BYTES);
+        ssize_t raw = receive(stream, len);
+        if (raw == 0)
+            session->was_truncated = true;
         if (raw <= 0)
             return raw;
-        worker->in = (struct bytes){worker->in_memory, (size_t)raw};
         result = drain_input(stream, false, at, len);
         if (result == -EAGAIN && !(stream->source.ready & READABLE))
             break;
@@ -473,9 +535,8 @@ void tls_session_end(struct stream *stream)
 {
     struct tls_session *session = stream->tls;
 
-    if (session->has_ended || !SSL_is_init_finished(session->ssl))
+    if (!SSL_is_init_finished(session->ssl) || SSL_get_shutdown(session->ssl) & SSL_SENT_SHUTDOWN)
         return;
-    session->has_ended = true;
     ERR_clear_error();
     SSL_shutdown(session->ssl);
     send_output(stream); /* best effort: the FIN says the same, unsigned */
@@ -486,6 +547,7 @@ void tls_session_free(struct stream *stream)
     struct tls_session *session = TAKE(stream->tls);
 
     SSL_free(session->ssl);
+    tls_context_unref(session->context);
     buf_done(&session->behind);
     buf_done(&session->unsent);
     free(session);
@@ -504,12 +566,18 @@ const char *stream_tls_version(const struct stream *stream)
 
 const char *stream_tls_name(const struct stream *stream)
 {
-    const char *name = stream->tls ? SSL_get_servername(stream->tls->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+    const char *name =
+        stream->tls ? SSL_get_servername(stream->tls->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
 
     return name ? name : "";
 }
 
-/* --- the handshake ----------------------------------------------------------------------------------- */
+bool stream_tls_was_truncated(const struct stream *stream)
+{
+    return stream->tls && stream->tls->was_truncated;
+}
+
+/* --- the handshake ----------------------------------------------------------------------------- */
 
 #define TLS_ACCEPT_STEPS(STEP)                                                                     \
     STEP(shake) /* until both sides have the keys */                                               \
@@ -528,26 +596,33 @@ static int accept_round(struct stream *stream, bool is_kept)
         return -1;
     if (!buf_is_empty(&session->behind) || (done == 1 && SSL_has_pending(session->ssl)))
         stream->source.ready |= READABLE;
+    session->silent_records = 0;
     return done == 1 ? 1 : error == SSL_ERROR_WANT_READ ? 0 : -1;
+}
+
+/* Sends what is left of our flight; true while some is. A broken one is found by reading. */
+static bool has_flight_left(struct stream *stream)
+{
+    return tls_session_flush(stream) == -EAGAIN;
 }
 
 static enum next shake(struct tls_accept *a)
 {
     struct stream *stream = a->stream;
-    struct tls_worker *worker;
     int done = 0;
 
     if (!stream->tls)
         return flow_leave(&a->flow, REASON_NO_MEMORY);
-    worker = stream->tls->worker;
     while (done == 0) {
-        ssize_t raw = stream_read_raw(stream, worker->in_memory, IN_BYTES);
+        ssize_t raw = receive(stream, IN_BYTES);
+        if (raw == -EAGAIN && has_flight_left(stream)) /* it cannot answer what it has not got */
+            return flow_wait_either(&a->flow, &stream->source, READABLE, &stream->source, WRITABLE,
+                                    WITHIN(a->limit_usec, REASON_TLS_TOO_SLOW));
         if (raw == -EAGAIN)
             return flow_wait_source(&a->flow, &stream->source, READABLE,
                                     WITHIN(a->limit_usec, REASON_TLS_TOO_SLOW));
         if (raw <= 0)
             return flow_leave(&a->flow, REASON_CLIENT_LEFT);
-        worker->in = (struct bytes){worker->in_memory, (size_t)raw};
         done = accept_round(stream, false);
     }
     return done > 0 ? NEXT : flow_leave(&a->flow, REASON_TLS_FAILED);
@@ -580,7 +655,8 @@ static struct tls_session *session_new(struct tls_context *context)
         return NULL;
     }
     session->ssl = ssl;
-    session->worker = context->worker;
+    session->context = tls_context_ref(context);
+    SSL_set_msg_callback_arg(ssl, session);
     buf_init(&session->behind, BEHIND_MAX_BYTES);
     buf_init(&session->unsent, UNSENT_MAX_BYTES);
     BIO_up_ref(context->worker->bio);

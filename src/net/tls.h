@@ -49,3 +49,4 @@ void tls_accept_start(struct tls_accept *accept, struct flow *parent, struct str
 /* For log and admin: "TLSv1.3", and the SNI that the client named ("" when none); "" when plain. */
 const char *stream_tls_version(const struct stream *stream);
 const char *stream_tls_name(const struct stream *stream);
+bool stream_tls_was_truncated(const struct stream *stream); /* it ended without close_notify */

@@ -24,8 +24,7 @@ struct settings *boot_settings(struct house *house, struct report *report)
     return settings_parse(house->source, "command line", bytes_of(house->text), report);
 }
 
-/* --- descriptors
- * ----------------------------------------------------------------------------------- */
+/* --- descriptors ------------------------------------------------------------------------------ */
 
 /* Two for every connection that the servers' limits allow; as far as all of them have one. */
 static uint64_t needed_by_servers(const struct settings *settings)
@@ -79,8 +78,7 @@ bool boot_descriptors(struct house *house, const struct settings *settings)
     return true;
 }
 
-/* --- sockets
- * --------------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 void boot_close_sockets(int *take_fds, size_t count)
 {
@@ -90,7 +88,7 @@ void boot_close_sockets(int *take_fds, size_t count)
     free(take_fds);
 }
 
-static const char *advice_for(int error)
+const char *boot_advice(int error)
 {
     switch (error) {
     case -EADDRINUSE:
@@ -147,7 +145,7 @@ int *boot_sockets(const struct snapshot *snapshot, const struct snapshot *before
             continue;
         int error = open_gate(gate, workers, fds + i, gates);
         if (error)
-            report_add(report, gate->settings->mark, advice_for(error), "cannot listen on %s: %s",
+            report_add(report, gate->settings->mark, boot_advice(error), "cannot listen on %s: %s",
                        gate->settings->listen, strerror(-error));
     }
     if (report_count(report) == errors)
@@ -163,29 +161,37 @@ int boot_admin_socket(const struct settings *settings, struct endpoint *ret_endp
     return error ? error : listener_socket(ret_endpoint, true, (unsigned)settings->admin_mode);
 }
 
-/* --- privileges
- * ------------------------------------------------------------------------------------ */
+/* --- privileges ------------------------------------------------------------------------------- */
 
-bool boot_drop_privileges(const struct settings *settings)
+void boot_check_user(const struct settings *settings, struct report *report)
 {
-    const struct passwd *user;
+    const struct passwd *user = settings->user ? getpwnam(settings->user) : NULL;
 
-    if (!settings->user)
-        return true;
-    user = getpwnam(settings->user);
-    if (!user) {
-        fprintf(stderr,
-                "turnout: user: there is no user \"%s\" on this machine; create it, or leave "
-                "`user` out\n",
-                settings->user);
+    if (settings->user && !user)
+        report_add(report, settings->user_mark, "create it, or leave `user` out",
+                   "user: there is no user \"%s\" on this machine", settings->user);
+    else if (user && geteuid() != 0 && geteuid() != user->pw_uid)
+        report_add(report, settings->user_mark, "start as root, or leave `user` out",
+                   "user: only root can become \"%s\"", settings->user);
+}
+
+static bool become(const struct passwd *user, struct log_sink *log)
+{
+    if (log_give(log, user->pw_uid, user->pw_gid))
         return false;
-    }
-    if (geteuid() == user->pw_uid)
+    return !initgroups(user->pw_name, user->pw_gid) && !setgid(user->pw_gid) &&
+           !setuid(user->pw_uid);
+}
+
+/* setuid(2) from root leaves no capability; that there is no way back is tried. */
+bool boot_drop_privileges(const struct settings *settings, struct log_sink *log)
+{
+    const struct passwd *user = settings->user ? getpwnam(settings->user) : NULL;
+
+    if (!settings->user || (user && geteuid() == user->pw_uid))
         return true;
-    if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) || setuid(user->pw_uid)) {
-        fprintf(stderr, "turnout: user: cannot become \"%s\": %s; only root can\n", settings->user,
-                strerror(errno));
-        return false;
-    }
-    return true;
+    if (user && become(user, log) && (user->pw_uid == 0 || setuid(0) != 0))
+        return true;
+    fprintf(stderr, "turnout: user: cannot become \"%s\": %s\n", settings->user, strerror(errno));
+    return false;
 }

@@ -20,5 +20,12 @@ void boot_close_sockets(int *take_fds, size_t count);
 int boot_admin_socket(const struct settings *settings,
                       struct endpoint *ret_endpoint); /* as listener_socket */
 
-/* Becomes the configured user, for ever. False: it cannot be, and that was said on stderr. */
-bool boot_drop_privileges(const struct settings *settings);
+/* What to do about an address that cannot be listened on; NULL: nothing comes to mind. */
+const char *boot_advice(int error);
+
+/* A user that does not exist, or that we cannot become, goes to the report. */
+void boot_check_user(const struct settings *settings, struct report *report);
+
+/* Becomes the configured user, for ever, and gives it the log. False: it cannot be, and that was
+ * said on stderr. */
+bool boot_drop_privileges(const struct settings *settings, struct log_sink *log);

@@ -73,8 +73,7 @@ struct reading {
 
 FLOW(echo, ECHO_STEPS)
 
-/* --- HTTP
- * ------------------------------------------------------------------------------------------ */
+/* --- HTTP ------------------------------------------------------------------------------------- */
 
 static struct http1_head *head_of(const struct echo *e)
 {
@@ -234,8 +233,7 @@ static enum next tell(struct echo *e)
     return e->keeps ? flow_goto(&e->flow, STEP_hear) : flow_leave(&e->flow, REASON_DONE);
 }
 
-/* --- frames
- * ---------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 /* Sends; what is not taken waits. */
 static int send_or_keep(struct echo *e, struct bytes bytes)
@@ -405,8 +403,7 @@ static void echo_leave(struct echo *e)
     free(TAKE(e->read));
 }
 
-/* --- the program
- * ----------------------------------------------------------------------------------- */
+/* --- the program ------------------------------------------------------------------------------ */
 
 static void on_accept(struct listener_sink *sink, int take_fd, const struct address *peer,
                       bool is_short)

@@ -65,8 +65,7 @@ int explain_check(const struct options *options)
     return 0;
 }
 
-/* --- a request
- * --------------------------------------------------------------------------------------- */
+/* --- a request -------------------------------------------------------------------------------- */
 
 struct asked {
     bool is_tls, is_websocket;

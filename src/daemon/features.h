@@ -5,5 +5,5 @@
 
 #define FEATURES_BYTES 512
 
-/* One line, "kernel 6.1.0; EPOLLEXCLUSIVE yes; ...". Returns `text`. */
+/* One line, "kernel 6.1.0; splice: yes; BPF: no (not permitted); ...". Returns `text`. */
 const char *features_write(char *text, size_t size);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "admin/admin.h"
+#include "daemon/features.h"
 #include "daemon/log.h"
 #include "proxy/proxy.h"
 
@@ -10,6 +11,13 @@
 
 #define HOUSE_WORKERS_MAX 64
 #define HOUSE_NUMBER      255 /* of the main thread's worker */
+
+/* A letter to a worker: what its proxy shall do. */
+struct house_errand {
+    struct mail mail;
+    struct proxy *proxy;
+    void (*run)(struct proxy *proxy);
+};
 
 enum house_state { HOUSE_SERVING, HOUSE_DRAINING, HOUSE_ENDING };
 
@@ -22,7 +30,7 @@ struct house {
     struct snapshot *snapshot;
     struct tls_tickets tickets;
     struct proxy *proxy[HOUSE_WORKERS_MAX];
-    struct tls_worker *tls[HOUSE_WORKERS_MAX]; /* borrowed: each proxy owns its own */
+    struct tls_worker *tls[HOUSE_WORKERS_MAX]; /* the proxy's, once there is one */
     unsigned count, started;
     struct admin *admin;
     struct admin_house sink;
@@ -34,7 +42,9 @@ struct house {
     struct timer tick; /* while draining */
     struct task on_signal;
     uint64_t drain_until_usec;
+    struct house_errand drain[HOUSE_WORKERS_MAX], goodbye[HOUSE_WORKERS_MAX];
     int descriptor_limit;
+    char features[FEATURES_BYTES];
 };
 
 /* Serves until told to stop. The exit code; what is wrong has been said on stderr. */

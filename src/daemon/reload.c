@@ -1,18 +1,47 @@
 /* A new configuration is built whole, with its sockets open, before any worker hears of it; then
  * each worker gets one letter and swaps one pointer. Whatever goes wrong before leaves everything
- * as it was. */
+ * as it was. Whoever asked is answered when every worker has swapped, so what they connect next is
+ * served by the new one. */
 #include "daemon/boot.h"
 
 #include "sys/sys.h"
 
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define SWAP_SEC 5 /* a turn takes milliseconds; whoever waits longer shall not wait for ever */
+
+/* Where the workers say that they are done. The last to let go frees it. */
+struct arrival {
+    sem_t done;
+    atomic_uint holders;
+};
 
 struct adoption {
     struct mail mail;
     struct proxy *proxy;
     struct snapshot *snapshot; /* counted */
+    struct arrival *arrival;   /* counted */
     int fds[];
 };
+
+/* Made before anything changes, so that nothing can fail afterwards. */
+struct swap {
+    struct arrival *arrival;
+    unsigned count;
+    struct adoption *adoption[HOUSE_WORKERS_MAX];
+};
+
+static void arrival_unref(struct arrival *arrival)
+{
+    if (!arrival || atomic_fetch_sub(&arrival->holders, 1) != 1)
+        return;
+    sem_destroy(&arrival->done);
+    free(arrival);
+}
 
 static void on_arrival(struct mail *take_mail)
 {
@@ -20,37 +49,67 @@ static void on_arrival(struct mail *take_mail)
 
     proxy_adopt(adoption->proxy, adoption->snapshot, adoption->fds);
     snapshot_unref(adoption->snapshot);
+    sem_post(&adoption->arrival->done);
+    arrival_unref(adoption->arrival);
     free(adoption);
 }
 
-static struct adoption **make_adoptions(struct house *house, struct snapshot *snapshot,
-                                        const int *fds)
+static struct arrival *arrival_new(unsigned holders)
+{
+    struct arrival *arrival = malloc(sizeof *arrival);
+
+    if (!arrival)
+        return NULL;
+    sem_init(&arrival->done, 0, 0);
+    atomic_init(&arrival->holders, holders);
+    return arrival;
+}
+
+static void abandon(struct swap *swap)
+{
+    for (unsigned i = 0; i < swap->count; i++)
+        free(swap->adoption[i]);
+    free(swap->arrival);
+}
+
+/* Everything that needs memory. False: there is none. */
+static bool prepare(struct house *house, struct snapshot *snapshot, const int *fds,
+                    struct swap *ret_swap)
 {
     size_t gates = snapshot->settings->listener_count;
-    struct adoption **all = calloc(house->count, sizeof(struct adoption *));
 
-    for (unsigned i = 0; all && i < house->count; i++) {
-        all[i] = malloc(sizeof *all[i] + gates * sizeof(int));
-        if (!all[i]) {
-            while (i-- > 0)
-                free(all[i]);
-            free(all);
-            return NULL;
-        }
-        *all[i] = (struct adoption){.mail = {.on_arrival = on_arrival}, .proxy = house->proxy[i]};
-        memcpy(all[i]->fds, fds + i * gates, gates * sizeof(int));
+    *ret_swap = (struct swap){.arrival = arrival_new(house->count + 1), .count = house->count};
+    bool is_complete = ret_swap->arrival;
+    for (unsigned i = 0; i < house->count; i++) {
+        struct adoption *adoption = malloc(sizeof *adoption + gates * sizeof(int));
+        ret_swap->adoption[i] = adoption;
+        is_complete = is_complete && adoption;
+        if (!adoption)
+            continue;
+        *adoption = (struct adoption){
+            {.on_arrival = on_arrival}, house->proxy[i], snapshot, ret_swap->arrival};
+        memcpy(adoption->fds, fds + i * gates, gates * sizeof(int));
     }
-    return all;
+    if (!is_complete)
+        abandon(ret_swap);
+    return is_complete;
 }
 
 static void put_in_force(struct house *house, struct snapshot *take_snapshot,
-                         struct adoption **take_adoptions)
+                         const struct swap *swap)
 {
-    for (unsigned i = 0; i < house->count; i++) {
-        take_adoptions[i]->snapshot = snapshot_ref(take_snapshot);
-        mailbox_send(&house->proxy[i]->worker.mailbox, &take_adoptions[i]->mail);
+    struct timespec until;
+
+    for (unsigned i = 0; i < swap->count; i++) {
+        snapshot_ref(take_snapshot);
+        mailbox_send(&house->proxy[i]->worker.mailbox, &swap->adoption[i]->mail);
     }
-    free(take_adoptions);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += SWAP_SEC;
+    for (unsigned i = 0; i < swap->count; i++)
+        while (sem_timedwait(&swap->arrival->done, &until) && errno == EINTR)
+            ;
+    arrival_unref(swap->arrival);
     snapshot_unref(house->snapshot);
     house->snapshot = take_snapshot;
 }
@@ -75,14 +134,19 @@ static bool differs(const char *a, const char *b)
 static void say_what_waits(struct house *house, const struct settings *old,
                            const struct settings *new)
 {
-    const char *what = differs(old->user, new->user)                   ? "user"
-                       : differs(old->admin_listen, new->admin_listen) ? "admin.listen"
-                       : old->workers != new->workers                  ? "workers"
-                                                                       : NULL;
+    const struct {
+        const char *name;
+        bool differs;
+    } fixed[] = {
+        {"workers", old->workers != new->workers},
+        {"user", differs(old->user, new->user)},
+        {"admin.listen", differs(old->admin_listen, new->admin_listen)},
+    };
 
-    if (what)
-        log_say(&house->log.log, EVENT_notice, "%s has changed in the file; that takes a restart",
-                what);
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        if (fixed[i].differs)
+            log_say(&house->log.log, EVENT_notice,
+                    "%s has changed in the file; that takes a restart", fixed[i].name);
 }
 
 static void apply_log(struct house *house, const struct settings *settings)
@@ -111,10 +175,20 @@ static struct snapshot *build(struct house *house, struct report *report, int **
 
 static void log_error(void *to, struct mark mark, const char *words, const char *hint)
 {
-    struct log *log = to;
+    char place[32] = "";
 
-    log_say(log, EVENT_reload_failed, "%s:%u:%u: %s%s%s", mark.file ? mark.file : "", mark.line,
-            mark.column, words, hint ? "; " : "", hint ? hint : "");
+    if (mark.file && mark.line)
+        snprintf(place, sizeof place, ":%u:%u", mark.line, mark.column);
+    log_say(to, EVENT_reload_failed, "%s%s%s%s%s%s", mark.file ? mark.file : "", place,
+            mark.file ? ": " : "", words, hint ? "; " : "", hint ? hint : "");
+}
+
+static void remember(struct house *house, const struct admin_reload_result *result)
+{
+    struct report *older = house->last_reload.report;
+
+    house->last_reload = *result;
+    report_free(older);
 }
 
 void house_reload(struct house *house, struct admin_reload_result *ret_result)
@@ -122,29 +196,29 @@ void house_reload(struct house *house, struct admin_reload_result *ret_result)
     struct report *report = report_new();
     int *fds = NULL;
     struct snapshot *snapshot = report ? build(house, report, &fds) : NULL;
-    struct adoption **adoptions = snapshot ? make_adoptions(house, snapshot, fds) : NULL;
+    struct swap swap;
 
-    *ret_result =
-        (struct admin_reload_result){.wall_usec = sys_wall_usec(), .is_good = adoptions != NULL};
-    if (adoptions) {
+    *ret_result = (struct admin_reload_result){.wall_usec = sys_wall_usec()};
+    ret_result->is_good = snapshot && prepare(house, snapshot, fds, &swap);
+    if (ret_result->is_good) {
         say_what_waits(house, house->snapshot->settings, snapshot->settings);
         remove_old_paths(house->snapshot, snapshot);
         apply_log(house, snapshot->settings);
-        put_in_force(house, snapshot, adoptions);
+        put_in_force(house, snapshot, &swap);
         free(fds);
         log_say(&house->log.log, EVENT_reload, "configuration %llu is in force",
                 (unsigned long long)snapshot->number);
-        report_free(report);
+        report = report_free(report);
     } else {
+        if (report && snapshot)
+            report_add(report, (struct mark){0}, NULL, "out of memory");
         if (report)
             report_each(report, log_error, &house->log.log);
         if (snapshot)
             boot_close_sockets(fds, snapshot->settings->listener_count * house->count);
         snapshot_unref(snapshot);
-        ret_result->report = report;
     }
+    ret_result->report = report;
     ret_result->number = house->snapshot->number;
-    struct report *older = house->last_reload.report;
-    house->last_reload = *ret_result;
-    report_free(older);
+    remember(house, ret_result);
 }

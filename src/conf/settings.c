@@ -547,6 +547,8 @@ static void load_whole(struct loader *loader, const struct tree *whole)
     struct pool_settings holder = {0};
 
     section_load(loader, &section_top, whole, settings);
+    if (child(whole, "user"))
+        settings->user_mark = child(whole, "user")->mark;
     load_admin(loader, child(whole, "admin"));
     load_timeouts(loader, child(whole, "timeouts"), &settings->timeouts, &settings->lifetime_jitter);
     section_load(loader, &section_tcp, child(whole, "tcp"), settings);

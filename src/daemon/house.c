@@ -276,8 +276,7 @@ static bool open_all(struct house *house, struct opened *opened, struct report *
     settings = house->snapshot->settings;
     opened->count = settings->listener_count * house->count;
     opened->fds = boot_sockets(house->snapshot, NULL, house->count, report);
-    if (opened->fds)
-        open_admin(settings, opened, report);
+    open_admin(settings, opened, report);
     return opened->fds && report_count(report) == 0;
 }
 
@@ -303,7 +302,7 @@ static int run_with_log(struct house *house, struct opened *opened)
         sys_unlink(opened->admin.path.sun_path);
     take_apart(house);
     panic_watch(NULL);
-    log_close(&house->log);
+    house->log_hangs = !log_close(&house->log);
     return code;
 }
 
@@ -338,6 +337,7 @@ int house_run(const char *path, const char *text)
         sys_close(opened.admin_fd);
     worker_done(&house->main);
     report_free(report);
-    free(house);
+    if (!house->log_hangs)
+        free(house);
     return code;
 }

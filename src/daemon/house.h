@@ -24,6 +24,7 @@ enum house_state { HOUSE_SERVING, HOUSE_DRAINING, HOUSE_ENDING };
 struct house {
     struct worker main; /* its loop hears signals, timers and mail */
     struct log_sink log;
+    bool log_hangs; /* in the end: its writer still needs us */
     struct conf_source *source;
     const char *path; /* of the configuration file; NULL: `text` */
     const char *text; /* `proxy`: what the command line says */

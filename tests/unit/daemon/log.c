@@ -55,7 +55,7 @@ TEST(whoever_logs_does_not_wait_and_losses_are_said)
     count_lines_of(ends[0], LINES, &counted);
     EXPECT(counted.lost > 0);
     EXPECT(counted.delivered + counted.lost == LINES);
-    log_close(&sink);
+    EXPECT(log_close(&sink));
     close(ends[0]);
     close(ends[1]);
 }
@@ -69,7 +69,7 @@ TEST(everything_is_written_before_the_end)
     EXPECT(open_on_pipe(&sink, ends) == 0);
     for (int i = 0; i < 500; i++)
         log_say(&sink.log, EVENT_notice, "line-%d", i);
-    log_close(&sink);
+    EXPECT(log_close(&sink));
     close(ends[1]);
     count_lines_of(ends[0], UINT64_MAX, &counted);
     EXPECT(counted.delivered == 500);
@@ -91,7 +91,7 @@ TEST(a_reader_that_hangs_does_not_keep_us_from_another_file)
     EXPECT(log_reopen(&sink, path) == 0); /* at once, though the writer hangs in the pipe */
     close(ends[1]);
     close(ends[0]); /* now it gets EPIPE, and goes on */
-    log_close(&sink);
+    EXPECT(log_close(&sink));
     EXPECT(read(file, read_back, sizeof read_back - 1) > 0);
     EXPECT(strstr(read_back, "Z notice words=0000"));
     unlink(path);

@@ -23,12 +23,13 @@ struct result {
 static struct result parse(const struct command *command, const char *line)
 {
     struct result result = {0};
-    char words[256], *argv[32] = {0};
+    static char words[256]; /* as argv does, it outlives us */
+    char *argv[32] = {0};
     int argc = 0, out = dup(1), err = dup(2), ends[2];
 
     snprintf(words, sizeof words, "all %s", line);
     for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
-        argv[argc++] = strdup(word); /* as argv does, it outlives us */
+        argv[argc++] = word;
     EXPECT(pipe(ends) == 0);
     fflush(NULL);
     dup2(ends[1], 1);

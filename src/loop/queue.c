@@ -38,9 +38,19 @@ void queue_remove(struct queue *queue, struct queued *queued)
     atomic_fetch_sub(&queue->count, 1);
 }
 
+static struct queued *queued_at(const struct queue *queue, struct list *node)
+{
+    return node == &queue->waiting ? NULL : container_of(node, struct queued, node);
+}
+
 struct queued *queue_first(const struct queue *queue)
 {
-    return list_is_empty(&queue->waiting) ? NULL : container_of(queue->waiting.next, struct queued, node);
+    return queued_at(queue, queue->waiting.next);
+}
+
+struct queued *queue_next(const struct queue *queue, const struct queued *queued)
+{
+    return queued_at(queue, queued->node.next);
 }
 
 void queue_wake(struct queued *queued)

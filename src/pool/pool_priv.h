@@ -8,7 +8,8 @@
 struct pool_state {
     atomic_uint references;
     _Atomic uint64_t turn;
-    struct queue queue; /* of struct waiter */
+    struct queue queue; /* of struct waiter, of all its pools */
+    uint64_t round;     /* of pool_serve; under the queue's lock */
 };
 
 struct member {
@@ -20,9 +21,13 @@ struct pool {
     uint32_t magic;
     atomic_uint references;
     const struct balancer *balancer;
-    void *prepared; /* the balancer's */
+    void *prepared;           /* the balancer's */
     struct pool_state *state; /* counted */
     char *name;
+    atomic_uint waiting; /* for this pool; written under the queue's lock */
+    uint64_t full_round; /* the last in which its first waiter got nothing; under the same lock */
+    uint16_t *slot;      /* members by address: a hash table of index + 1, 0 where none is */
+    size_t slot_mask;
     size_t count;
     struct member member[];
 };

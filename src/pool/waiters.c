@@ -1,9 +1,11 @@
-/* No wake-up is lost: who gives a seat back first lowers the count and then looks for waiters; who waits first
- * joins the queue and then looks for seats. Both orders are sequentially consistent, so at least one of the
- * two sees the other, and both serve the same way: under the lock, the longest waiter first.
+/* No wake-up is lost: who gives a seat back first lowers the count and then looks for waiters; who
+ * waits first joins the queue and then looks for seats. All four are sequentially consistent, so at
+ * least one of the two sees the other, and both serve the same way: under the lock, the longest
+ * waiter first. Who leaves the queue serves as well: he may have been the one who held up the
+ * others.
  *
- * A waiter is a heap object because its letter may still be on its way when its flow has left: then it is
- * abandoned, and whoever receives the letter (its own worker) gives the seat back. */
+ * A waiter is a heap object because its letter may still be on its way when its flow has left: then
+ * it is abandoned, and whoever receives the letter (its own worker) gives the seat back. */
 #include "pool/pool_priv.h"
 
 #include "base/check.h"
@@ -12,10 +14,10 @@
 
 struct waiter {
     struct queued queued;
-    struct pool *pool;   /* counted */
-    struct flow *flow;   /* NULL: it has left */
+    struct pool *pool; /* counted */
+    struct flow *flow; /* NULL: it has left */
     struct tried tried;
-    struct server *seat; /* given, with its reference; read by the owner after the letter has come */
+    struct server *seat; /* given, with its reference; the owner's once the letter has come */
     size_t member;
     struct choice *choice;
     bool has_letter; /* it has arrived */
@@ -41,22 +43,46 @@ static void on_arrival(struct mail *take_mail)
         waiter_free(waiter);
 }
 
-/* The longest waiter holds up those behind it even when one of them could be served (he may have tried the
- * server that is free): else he could wait for ever. */
+static void join(struct waiter *waiter, struct queue *queue)
+{
+    queue_add_last(queue, &waiter->queued);
+    atomic_fetch_add(&waiter->pool->waiting, 1);
+}
+
+static void part(struct waiter *waiter, struct queue *queue)
+{
+    queue_remove(queue, &waiter->queued);
+    atomic_fetch_sub(&waiter->pool->waiting, 1);
+}
+
+/* The longest waiter of a pool holds up those behind him in it, even when one of them could be
+ * served (he may have tried the server that is free): else he could wait for ever. He does not hold
+ * up the pool of the next configuration, which may have servers that his does not know. */
 void pool_serve(struct pool_state *state)
 {
-    struct queued *first;
+    struct queue *queue = &state->queue;
+    struct queued *queued, *next;
+    unsigned held_up = 0; /* waiters of pools that have no seat for their first */
 
-    queue_lock(&state->queue);
-    while ((first = queue_first(&state->queue))) {
-        struct waiter *waiter = container_of(first, struct waiter, queued);
-        waiter->seat = pool_try(waiter->pool, &waiter->tried, &waiter->member, &waiter->choice);
-        if (!waiter->seat)
-            break;
-        queue_remove(&state->queue, first);
-        queue_wake(first);
+    queue_lock(queue);
+    state->round++;
+    for (queued = queue_first(queue); queued && held_up < atomic_load(&queue->count);
+         queued = next) {
+        struct waiter *waiter = container_of(queued, struct waiter, queued);
+        struct pool *pool = waiter->pool;
+        next = queue_next(queue, queued);
+        if (pool->full_round == state->round)
+            continue;
+        waiter->seat = pool_try(pool, &waiter->tried, &waiter->member, &waiter->choice);
+        if (waiter->seat) {
+            part(waiter, queue);
+            queue_wake(queued);
+        } else {
+            pool->full_round = state->round;
+            held_up += atomic_load(&pool->waiting);
+        }
     }
-    queue_unlock(&state->queue);
+    queue_unlock(queue);
 }
 
 void pool_serve_waiters(struct pool *pool)
@@ -79,13 +105,14 @@ struct waiter *pool_wait(struct pool *pool, const struct tried *tried, struct fl
     list_init(&waiter->queued.node);
 
     queue_lock(&pool->state->queue);
-    queue_add_last(&pool->state->queue, &waiter->queued);
+    join(waiter, &pool->state->queue);
     queue_unlock(&pool->state->queue);
     pool_serve(pool->state);
     return waiter;
 }
 
-struct server *waiter_take(struct waiter **take_waiter, size_t *ret_member, struct choice **ret_choice)
+struct server *waiter_take(struct waiter **take_waiter, size_t *ret_member,
+                           struct choice **ret_choice)
 {
     struct waiter *waiter = *take_waiter;
 
@@ -93,28 +120,26 @@ struct server *waiter_take(struct waiter **take_waiter, size_t *ret_member, stru
         return NULL;
     struct server *seat = TAKE(waiter->seat);
     *ret_member = waiter->member;
-    if (ret_choice) {
-        free(*ret_choice);
+    if (ret_choice)
         *ret_choice = TAKE(waiter->choice);
-    }
     waiter_free(TAKE(*take_waiter));
     return seat;
 }
 
 void waiter_leave(struct waiter *take_waiter)
 {
-    struct queue *queue;
-    bool was_queued;
-
     if (!take_waiter)
         return;
-    queue = &take_waiter->pool->state->queue;
-    queue_lock(queue);
-    was_queued = queue_holds(&take_waiter->queued);
-    if (was_queued)
-        queue_remove(queue, &take_waiter->queued);
-    queue_unlock(queue);
+    struct pool_state *state = take_waiter->pool->state;
 
+    queue_lock(&state->queue);
+    bool was_queued = queue_holds(&take_waiter->queued);
+    if (was_queued)
+        part(take_waiter, &state->queue);
+    queue_unlock(&state->queue);
+
+    if (was_queued && atomic_load(&state->queue.count) > 0)
+        pool_serve(state);
     take_waiter->flow = NULL;
     if (was_queued || take_waiter->has_letter)
         waiter_free(take_waiter);

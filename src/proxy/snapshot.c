@@ -74,6 +74,9 @@ static void build_pool(struct build *b, size_t number)
     if (error == -EEXIST)
         report_add(b->report, settings->mark, "give it a weight instead of a second entry",
                    "pool \"%s\" names one server twice", settings->name);
+    else if (error == -E2BIG)
+        report_add(b->report, settings->mark, "spread them over several pools",
+                   "pool \"%s\" has more than %d servers", settings->name, POOL_SERVERS_MAX);
     else if (error)
         out_of_memory(b);
     free(members);

@@ -1,14 +1,14 @@
-/* Honest: a handshake is answered as RFC 6455 asks, frames must be masked, text and binary messages
- * come back frame by frame with the same fragmentation, ping becomes pong, close is answered with
- * close. Payload is unmasked as it comes, in place, so that a message of any length costs no
- * memory, and an idle connection holds no buffer. */
+/* Honest: a handshake is answered as RFC 6455 asks, and frames as mirror.h says. Messages pass
+ * through the worker's scratch memory, so one of any length costs none, and an idle connection
+ * holds no buffer. Whatever was said last is read by the peer: we end by FIN, and close when it has
+ * closed, or after a second. */
 #include "daemon/echo.h"
 
 #include "codec/http1_write.h"
 #include "codec/ws_handshake.h"
+#include "daemon/mirror.h"
 #include "http/read_head.h"
 #include "net/listener.h"
-#include "net/tcp.h"
 #include "sys/sys.h"
 
 #include <errno.h>
@@ -22,9 +22,10 @@
 #define HEAD_MAX_BYTES 65536u
 #define UNSENT_BYTES   (512u * 1024u)
 #define REST_USEC      3600000000u
+#define PART_USEC      1000000u
 #define SLOW_MSEC      2000u
 #define SLOW_MAX_MSEC  60000u
-#define LISTENS_MAX    16
+#define NAME_MAX_LEN   100
 #define READS_AT_ONCE  8
 
 #define ECHO_STEPS(STEP)                                                                           \
@@ -32,27 +33,16 @@
     STEP(judge)  /* what it asks for */                                                            \
     STEP(dawdle) /* /slow */                                                                       \
     STEP(tell)   /* until the answer is written */                                                 \
-    STEP(frames) /* until one side closes */
-
-enum { OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
+    STEP(frames) /* until one side closes */                                                       \
+    STEP(part)   /* FIN, and patience until it is read */
 
 struct echo_server {
     struct worker worker; /* first */
     struct listener_sink sink;
-    struct listener listener[LISTENS_MAX];
-    size_t count;
+    struct listener *listener;
+    size_t count; /* of those that are open */
     const char *name;
     struct source signals;
-};
-
-/* Of the frame under way. */
-struct frame {
-    uint64_t left;
-    uint8_t head[14];
-    uint8_t have;
-    uint8_t mask[4], mask_at;
-    uint8_t opcode;
-    bool is_open; /* its header is whole */
 };
 
 struct echo {
@@ -60,9 +50,9 @@ struct echo {
     struct stream stream;
     struct echo_server *server;
     struct buf in, out;
-    struct frame frame;
+    struct mirror mirror;
     uint64_t dawdle_usec;
-    bool is_websocket, keeps, has_closed;
+    bool is_websocket, keeps, has_ended;
     struct read_head *read; /* with its head; only while a head is awaited */
 };
 
@@ -141,41 +131,68 @@ static uint64_t slow_usec(struct bytes path)
                                   : 0;
 }
 
-static int write_name(struct echo *e, char *extra, size_t size)
+static int write_own(struct echo *e, unsigned status, struct bytes body, const char *field)
 {
-    return snprintf(extra, size, "X-Server: %s\r\n", e->server->name);
+    char extra[NAME_MAX_LEN + 128];
+
+    snprintf(extra, sizeof extra, "X-Server: %s\r\n%s", e->server->name, field);
+    return http1_write_own(&e->out, status, body, e->keeps, (struct bytes){0}, bytes_of(extra));
 }
 
-static int write_plain(struct echo *e, unsigned status, struct bytes body)
+/* The first subprotocol offered is the one that is spoken. */
+static int write_subprotocol(struct echo *e)
 {
-    char extra[256];
+    struct bytes offered = http1_find(head_of(e), "sec-websocket-protocol");
 
-    write_name(e, extra, sizeof extra);
-    return http1_write_own(&e->out, status, body, e->keeps, (struct bytes){0}, bytes_of(extra));
+    if (!offered.len)
+        return 0;
+    offered = bytes_slice(offered, 0, bytes_find(offered, bytes_of(","), 0));
+    while (offered.len && offered.at[offered.len - 1] == ' ')
+        offered.len--;
+    return buf_append(&e->out, bytes_of("Sec-WebSocket-Protocol: ")) ||
+           buf_append(&e->out, offered) || buf_append(&e->out, bytes_of("\r\n"));
 }
 
 static int write_switch(struct echo *e)
 {
-    struct bytes key = http1_find(head_of(e), "sec-websocket-key");
-    struct bytes offered = http1_find(head_of(e), "sec-websocket-protocol");
     uint8_t accept[WS_ACCEPT_LEN];
-    char head[512];
+    char head[NAME_MAX_LEN + 256];
 
-    ws_accept_write(key, accept);
-    int len =
-        snprintf(head, sizeof head,
-                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                 "Sec-WebSocket-Accept: %.*s\r\nX-Server: %s\r\n",
-                 WS_ACCEPT_LEN, (const char *)accept, e->server->name);
-    if (offered.len) {
-        offered = bytes_slice(offered, 0, bytes_find(offered, bytes_of(","), 0));
-        len += snprintf(head + len, sizeof head - (size_t)len, "Sec-WebSocket-Protocol: %.*s\r\n",
-                        (int)(offered.len < 128 ? offered.len : 128), (const char *)offered.at);
-    }
-    return buf_append(&e->out, (struct bytes){(const uint8_t *)head, (size_t)len}) ||
+    ws_accept_write(http1_find(head_of(e), "sec-websocket-key"), accept);
+    snprintf(head, sizeof head,
+             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Accept: %.*s\r\nX-Server: %s\r\n",
+             WS_ACCEPT_LEN, (const char *)accept, e->server->name);
+    return buf_append(&e->out, bytes_of(head)) || write_subprotocol(e) ||
            buf_append(&e->out, bytes_of("\r\n"));
 }
 
+static int write_answer(struct echo *e, enum ws_asked asked, enum reason why)
+{
+    const struct http1_head *head = head_of(e);
+    unsigned status = refused_status(head->target);
+    char text[NAME_MAX_LEN + 64];
+
+    if (status) {
+        snprintf(text, sizeof text, "refused with %u by %s\n", status, e->server->name);
+        return write_own(e, status, bytes_of(text), "");
+    }
+    if (asked == WS_BAD)
+        return write_own(e, reason_row(why)->http_status, bytes_of(reason_row(why)->words), "");
+    if (asked == WS_HANDSHAKE &&
+        !bytes_equal(http1_find(head, "sec-websocket-version"), bytes_of("13")))
+        return write_own(e, 426, bytes_of("only version 13 is spoken here\n"),
+                         "Sec-WebSocket-Version: 13\r\n");
+    if (asked == WS_HANDSHAKE) {
+        e->is_websocket = true;
+        return write_switch(e);
+    }
+    snprintf(text, sizeof text, "this is %s\n", e->server->name);
+    return write_own(e, 200, bytes_of(path_is(head->target, "/healthz") ? "ok\n" : text), "");
+}
+
+/* A body is not read: such a connection is not kept, and what comes of it is thrown away when we
+ * part. */
 static enum next judge(struct echo *e)
 {
     const struct http1_head *head = head_of(e);
@@ -183,29 +200,10 @@ static enum next judge(struct echo *e)
     struct http1_body body;
     enum ws_asked asked = ws_request_judge(head, true, &why);
     bool has_body = http1_request_body(head, &body) != REASON_DONE || body.kind != BODY_NONE;
-    bool is_wrong_version = !bytes_equal(http1_find(head, "sec-websocket-version"), bytes_of("13"));
-    unsigned status = refused_status(head->target);
-    char text[128];
-    int error;
 
     e->keeps = http1_keeps(head) && !has_body;
     e->dawdle_usec = slow_usec(head->target);
-    if (status) {
-        snprintf(text, sizeof text, "refused with %u by %s\n", status, e->server->name);
-        error = write_plain(e, status, bytes_of(text));
-    } else if (asked == WS_BAD) {
-        error = write_plain(e, reason_row(why)->http_status, bytes_of(reason_row(why)->words));
-    } else if (asked == WS_HANDSHAKE && is_wrong_version) {
-        error = write_plain(e, 426, bytes_of("only version 13 is spoken here\n"));
-    } else if (asked == WS_HANDSHAKE) {
-        e->is_websocket = true;
-        error = write_switch(e);
-    } else if (path_is(head->target, "/healthz")) {
-        error = write_plain(e, 200, bytes_of("ok\n"));
-    } else {
-        snprintf(text, sizeof text, "this is %s\n", e->server->name);
-        error = write_plain(e, 200, bytes_of(text));
-    }
+    int error = write_answer(e, asked, why);
     buf_consume(&e->in, e->read->used);
     free(TAKE(e->read));
     return error ? flow_leave(&e->flow, REASON_NO_MEMORY) : NEXT;
@@ -230,7 +228,7 @@ static enum next tell(struct echo *e)
         return flow_leave(&e->flow, REASON_CLIENT_LEFT);
     if (e->is_websocket)
         return NEXT;
-    return e->keeps ? flow_goto(&e->flow, STEP_hear) : flow_leave(&e->flow, REASON_DONE);
+    return flow_goto(&e->flow, e->keeps ? STEP_hear : STEP_part);
 }
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -247,152 +245,70 @@ static int send_or_keep(struct echo *e, struct bytes bytes)
     return buf_append(&e->out, bytes);
 }
 
-/* Fills the header. Bytes used; -1: no frame that a client may send. */
-static ssize_t take_header(struct frame *f, struct bytes in)
-{
-    size_t used = 0;
-
-    while (used < in.len) {
-        f->head[f->have++] = in.at[used++];
-        if (f->have < 2)
-            continue;
-        unsigned short_len = f->head[1] & 0x7f;
-        size_t extended = short_len == 126 ? 2 : short_len == 127 ? 8 : 0;
-        if (!(f->head[1] & 0x80) || f->head[0] & 0x70)
-            return -1;
-        if (f->have < 2 + extended + 4)
-            continue;
-        f->left = extended ? 0 : short_len;
-        for (size_t i = 0; i < extended; i++)
-            f->left = f->left << 8 | f->head[2 + i];
-        memcpy(f->mask, f->head + 2 + extended, 4);
-        f->mask_at = 0;
-        f->opcode = f->head[0] & 0x0f;
-        f->is_open = true;
-        bool is_control = f->opcode & 8;
-        return (f->left >> 63) || (is_control && (f->left > 125 || !(f->head[0] & 0x80)))
-                   ? -1
-                   : (ssize_t)used;
-    }
-    return (ssize_t)used;
-}
-
-static void unmask(struct frame *f, uint8_t *at, size_t len)
-{
-    size_t i = 0;
-
-    for (; i < len && f->mask_at; i++, f->mask_at = (f->mask_at + 1) & 3)
-        at[i] ^= f->mask[f->mask_at];
-    uint64_t wide;
-    memcpy(&wide, f->mask, 4);
-    memcpy((uint8_t *)&wide + 4, f->mask, 4);
-    for (; i + 8 <= len; i += 8) {
-        uint64_t word;
-        memcpy(&word, at + i, 8);
-        word ^= wide;
-        memcpy(at + i, &word, 8);
-    }
-    for (; i < len; i++, f->mask_at = (f->mask_at + 1) & 3)
-        at[i] ^= f->mask[f->mask_at];
-}
-
-/* The same header, unmasked: written over the place before the payload in `out`. Its length. */
-static size_t answer_header(const struct frame *f, uint8_t *out)
-{
-    size_t len = f->have - 4u;
-
-    memcpy(out, f->head, len);
-    out[1] &= 0x7f;
-    if (f->opcode == OP_PING)
-        out[0] = (uint8_t)((out[0] & 0xf0) | OP_PONG);
-    return len;
-}
-
-/* Turns a batch of masked frames into the answer, in place: an answer is never longer than what it
- * answers. The bytes of the answer; -1: the client broke the protocol. */
-static ssize_t turn_round(struct echo *e, uint8_t *at, size_t len)
-{
-    struct frame *f = &e->frame;
-    size_t from = 0, to = 0;
-
-    while (from < len && !e->has_closed) {
-        if (!f->is_open) {
-            ssize_t used = take_header(f, (struct bytes){at + from, len - from});
-            if (used < 0)
-                return -1;
-            from += (size_t)used;
-            if (!f->is_open)
-                break;
-            if (f->opcode != OP_PONG)
-                to += answer_header(f, at + to);
-        }
-        size_t piece = f->left < len - from ? (size_t)f->left : len - from;
-        unmask(f, at + from, piece);
-        if (f->opcode != OP_PONG) {
-            memmove(at + to, at + from, piece);
-            to += piece;
-        }
-        from += piece;
-        f->left -= piece;
-        if (f->left)
-            break;
-        e->has_closed = f->opcode == OP_CLOSE;
-        f->is_open = false;
-        f->have = 0;
-    }
-    return (ssize_t)to;
-}
-
+/* The `len` bytes at `at + MIRROR_ROOM`. */
 static int answer_batch(struct echo *e, uint8_t *at, size_t len)
 {
-    ssize_t answered = turn_round(e, at, len);
+    size_t answered = mirror_turn(&e->mirror, at, len);
+    int error = send_or_keep(e, (struct bytes){at, answered});
 
-    if (answered < 0) { /* 1002: protocol error */
-        e->has_closed = true;
-        return send_or_keep(e, BYTES(0x88, 0x02, 0x03, 0xea));
-    }
-    return send_or_keep(e, (struct bytes){at, (size_t)answered});
+    if (!error && e->mirror.is_broken)
+        error = send_or_keep(e, BYTES(0x88, 0x02, 0x03, 0xea)); /* 1002: protocol error */
+    return error;
 }
 
-static enum next close_frames(struct echo *e)
+/* What came with the handshake. */
+static int answer_first(struct echo *e, uint8_t *scratch)
 {
-    int error = stream_write_from(&e->stream, &e->out);
+    size_t len = buf_bytes(&e->in).len;
 
-    if (error == -EAGAIN)
-        return flow_wait_source(&e->flow, &e->stream.source, WRITABLE,
-                                WITHIN(REST_USEC, REASON_CLIENT_LEFT));
-    return flow_leave(&e->flow, REASON_DONE);
+    if (!len)
+        return 0;
+    memcpy(scratch + MIRROR_ROOM, buf_bytes(&e->in).at, len);
+    buf_consume(&e->in, len);
+    return answer_batch(e, scratch, len);
 }
 
 static enum next frames(struct echo *e)
 {
     uint8_t *scratch = worker_of(&e->flow)->scratch;
+    int error = answer_first(e, scratch);
 
-    if (!buf_is_empty(&e->in)) { /* what came with the handshake */
-        size_t len = buf_bytes(&e->in).len;
-        memcpy(scratch, buf_bytes(&e->in).at, len);
-        buf_consume(&e->in, len);
-        if (answer_batch(e, scratch, len))
-            return flow_leave(&e->flow, REASON_CLIENT_RESET);
-    }
     for (int i = 0; i < READS_AT_ONCE; i++) {
-        if (e->has_closed)
-            return close_frames(e);
-        int error = stream_write_from(&e->stream, &e->out);
+        error = error ? error : stream_write_from(&e->stream, &e->out);
         if (error == -EAGAIN)
             return flow_wait_source(&e->flow, &e->stream.source, WRITABLE,
                                     WITHIN(FOREVER, REASON_LIFETIME));
-        ssize_t got = error ? error : stream_read(&e->stream, scratch, WORKER_SCRATCH_BYTES);
+        if (!error && (e->mirror.has_closed || e->mirror.is_broken))
+            return NEXT;
+        ssize_t got = error ? error
+                            : stream_read(&e->stream, scratch + MIRROR_ROOM,
+                                          WORKER_SCRATCH_BYTES - MIRROR_ROOM);
         if (got == -EAGAIN)
             return flow_wait_source(&e->flow, &e->stream.source, READABLE,
                                     WITHIN(FOREVER, REASON_LIFETIME));
         if (got <= 0)
             return flow_leave(&e->flow, got ? REASON_CLIENT_RESET : REASON_DONE);
-        if (answer_batch(e, scratch, (size_t)got))
-            return flow_leave(&e->flow, REASON_CLIENT_RESET);
+        error = answer_batch(e, scratch, (size_t)got);
     }
     flow_wake(&e->flow);
     return flow_wait_notice(&e->flow, WITHIN(FOREVER, REASON_LIFETIME));
+}
+
+static enum next part(struct echo *e)
+{
+    if (!e->has_ended)
+        stream_end(&e->stream);
+    e->has_ended = true;
+    for (int i = 0; i < READS_AT_ONCE; i++) {
+        ssize_t got = stream_read(&e->stream, worker_of(&e->flow)->scratch, WORKER_SCRATCH_BYTES);
+        if (got == -EAGAIN)
+            return flow_wait_source(&e->flow, &e->stream.source, READABLE,
+                                    WITHIN(PART_USEC, REASON_DONE));
+        if (got <= 0)
+            return flow_leave(&e->flow, REASON_DONE);
+    }
+    flow_wake(&e->flow);
+    return flow_wait_notice(&e->flow, WITHIN(PART_USEC, REASON_DONE));
 }
 
 static void echo_leave(struct echo *e)
@@ -474,17 +390,48 @@ static int open_listener(struct echo_server *server, const char *text)
         fprintf(stderr, "turnout echo: cannot listen on %s: %s\n", text, strerror(-fd));
         return fd;
     }
-    return listener_open(&server->listener[server->count++], &server->worker.runner.loop, fd,
-                         endpoint.is_unix, &server->sink);
+    int error = listener_open(&server->listener[server->count], &server->worker.runner.loop, fd,
+                              endpoint.is_unix, &server->sink);
+    server->count += !error;
+    return error;
 }
 
 static void serve(struct echo_server *server)
 {
     while (!server->worker.is_stopping && worker_turn(&server->worker) == 0)
         ;
+}
+
+static void close_all(struct echo_server *server)
+{
     for (size_t i = 0; i < server->count; i++)
         listener_close(&server->listener[i]);
     runner_stop_all(&server->worker.runner, REASON_STOPPING);
+}
+
+/* Twenty thousand connections are twenty thousand descriptors. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int open_and_serve(struct echo_server *server, const char *const *listens, size_t count)
+{
+    int error = listen_to_signals(server);
+
+    if (error)
+        fprintf(stderr, "turnout echo: %s\n", strerror(-error));
+    for (size_t i = 0; !error && i < count; i++)
+        error = open_listener(server, listens[i]);
+    if (!error)
+        serve(server);
+    close_all(server);
+    return error;
 }
 
 static void drop_line(struct log *log, struct bytes line)
@@ -494,29 +441,31 @@ static void drop_line(struct log *log, struct bytes line)
 
 int echo_run(const char *const *listens, size_t count, const char *name)
 {
-    static struct log quiet = {.write = drop_line, .level = LEVEL_ERROR};
-    struct echo_server *server = calloc(1, sizeof *server);
-    struct rlimit limit;
-    int error = server ? worker_init(&server->worker, 0, &quiet) : -ENOMEM;
+    struct log quiet = {.write = drop_line, .level = LEVEL_ERROR};
+    struct echo_server server = {
+        .sink = {on_accept, on_shortage},
+        .listener = calloc(count, sizeof *server.listener),
+        .name = name ? name : listens[0],
+        .signals = {.fd = -1},
+    };
 
+    if (strlen(server.name) > NAME_MAX_LEN) {
+        fprintf(stderr, "turnout echo: the name has more than %d characters\n", NAME_MAX_LEN);
+        free(server.listener);
+        return 2;
+    }
+    int error = server.listener ? worker_init(&server.worker, 0, &quiet) : -ENOMEM;
     if (error) {
         fprintf(stderr, "turnout echo: %s\n", strerror(-error));
-        free(server);
+        free(server.listener);
         return 1;
     }
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    raise_limit();
     signal(SIGPIPE, SIG_IGN);
-    server->sink = (struct listener_sink){on_accept, on_shortage};
-    server->name = name ? name : listens[0];
-    error = listen_to_signals(server);
-    for (size_t i = 0; !error && i < count && i < LISTENS_MAX; i++)
-        error = open_listener(server, listens[i]);
-    if (!error)
-        serve(server);
-    sys_close(server->signals.fd);
-    worker_done(&server->worker);
-    free(server);
+    error = open_and_serve(&server, listens, count);
+    if (server.signals.fd >= 0)
+        sys_close(server.signals.fd);
+    worker_done(&server.worker);
+    free(server.listener);
     return error ? 1 : 0;
 }

@@ -188,6 +188,41 @@ static int refused(enum reason reason)
     return 1;
 }
 
+/* Whether this part of a match, alone, holds. */
+static bool holds(const struct route_match *part, struct bytes host, const struct url_path *path)
+{
+    struct route_rule *rule = NULL;
+    char words[256];
+    bool matches =
+        route_rule_new(part, &rule, words) == 0 && route_rule_matches(rule, host, path, NULL);
+
+    route_rule_free(rule);
+    return matches;
+}
+
+static void say_why_not(const struct route_settings *route, struct bytes host,
+                        const struct url_path *path)
+{
+    const struct {
+        struct route_match part;
+        const char *words;
+    } parts[] = {
+        {{.host = route->host}, "the host is another"},
+        {{.path = route->path}, "the path is another"},
+        {{.prefix = route->prefix}, "the path does not begin so"},
+    };
+    const char *between = ": no, ";
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        const struct route_match *part = &parts[i].part;
+        if ((!part->host && !part->path && !part->prefix) || holds(part, host, path))
+            continue;
+        printf("%s%s", between, parts[i].words);
+        between = " and ";
+    }
+    putchar('\n');
+}
+
 static const struct route *say_routes(const struct snapshot *snapshot, struct bytes host,
                                       const struct url_path *path, struct route_params *params)
 {
@@ -195,12 +230,13 @@ static const struct route *say_routes(const struct snapshot *snapshot, struct by
 
     for (size_t i = 0; i < snapshot->settings->route_count; i++) {
         const struct route *route = &snapshot->routes[i];
-        bool matches = route_rule_matches(route->rule, host, path, params);
-        printf("%s %s (line %u): %s%s\n", i == 0 ? "route     " : "          ", route->name,
-               route->settings->mark.line, route_rule_describe(route->rule, words, sizeof words),
-               matches ? "  <- the first that matches" : ": does not match");
-        if (matches)
+        printf("%s %s (line %u): %s", i == 0 ? "route     " : "          ", route->name,
+               route->settings->mark.line, route_rule_describe(route->rule, words, sizeof words));
+        if (route_rule_matches(route->rule, host, path, params)) {
+            printf("  <- the first that matches\n");
             return route;
+        }
+        say_why_not(route->settings, host, path);
     }
     return NULL;
 }

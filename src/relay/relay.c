@@ -1,103 +1,143 @@
 /* What every tier shares: the beginning, one lazy timer for all limits, the reclaim, the figures.
  *
- * The timer is lazy: a byte only stores the time; the timer, when it fires, looks whether it fired too early
- * and sets itself again. Streams stay open until the owner has left: the relay only says that it is over. */
+ * The timer is lazy: a byte only stores the time; the timer, when it fires, looks whether it fired
+ * too early and sets itself again. Streams stay open until the owner has left: the relay only says
+ * that it is over. */
 #include "relay/relay_priv.h"
 
 #include "base/check.h"
+#include "sys/sys.h"
 
-#define RELAY_MAGIC 0x72656c61u
+#define RELAY_MAGIC   0x72656c61u
+#define DELIVERY_USEC 10000u /* how often is asked whether the kernel has delivered all */
 
-static const struct relay_tier_ops *const tiers[TIER_COUNT] = {[TIER_COPY] = &relay_tier_copy};
-
-const char *relay_tier_name(unsigned tier)
+static bool is_breaking(const struct relay *relay, unsigned lane)
 {
-    CHECK(tier < TIER_COUNT);
-    return tiers[tier]->name;
+    return relay->lane[lane].state == LANE_BREAKING;
 }
 
-void relay_over(struct relay *relay, enum reason reason)
+/* What ends the relay if nothing more happens. */
+struct limit {
+    uint64_t due_usec;
+    unsigned lane;
+    enum lane_event event;
+};
+
+static bool waits_for_target(const struct relay *relay, unsigned lane)
 {
-    if (relay->is_over)
-        return;
-    relay->is_over = true;
-    if (!relay->has_reason)
-        relay->reason = (uint8_t)reason;
-    flow_wake(relay->owner);
+    bool has_more = lane_from(relay, lane)->source.ready & READABLE;
+
+    switch ((enum lane_state)relay->lane[lane].state) {
+    case LANE_OPEN:
+        return lane_has_unsent(relay, lane) ||
+               (has_more && !(lane_to(relay, lane)->source.ready & WRITABLE));
+    case LANE_STOPPED:
+    case LANE_BREAKING:
+        return true;
+    case LANE_DONE:
+        break;
+    }
+    return false;
 }
 
-static uint64_t last_active(const struct relay *relay)
+/* Who holds up a relay that one end has finished: a destination that does not take what there is,
+ * else the source of the lane that is still open. */
+static void find_slow(const struct relay *relay, struct limit *limit)
+{
+    for (unsigned lane = 0; lane < 2; lane++)
+        if (waits_for_target(relay, lane)) {
+            limit->event = FOUND_TARGET_SLOW;
+            limit->lane = lane;
+            return;
+        }
+    limit->event = FOUND_SOURCE_SLOW;
+    limit->lane = relay->lane[0].state == LANE_OPEN ? 0 : 1;
+}
+
+static uint64_t quiet_since(const struct relay *relay)
 {
     uint64_t client = relay->lane[0].active_usec, server = relay->lane[1].active_usec;
+    uint64_t since = client > server ? client : server;
 
-    return client > server ? client : server;
+    return relay->moved_usec > since ? relay->moved_usec : since;
 }
 
-static bool lane_is_finished(const struct lane *lane)
+static struct limit next_limit(const struct relay *relay)
 {
-    return lane->state != LANE_OPEN && lane->state != LANE_STOPPED;
-}
+    uint64_t patience = relay->is_finishing ? relay->fin_usec : relay->idle_usec;
+    struct limit limit = {.due_usec = FOREVER, .event = FOUND_SILENCE};
 
-/* When the relay ends if nothing more happens, and why. */
-static uint64_t next_end(const struct relay *relay, enum reason *ret_reason)
-{
-    uint64_t quiet_since = last_active(relay), limit = relay->idle_usec;
-
-    *ret_reason = REASON_TUNNEL_IDLE;
-    if (relay->finishing_usec) {
-        limit = relay->fin_usec;
-        if (relay->finishing_usec > quiet_since)
-            quiet_since = relay->finishing_usec;
-        *ret_reason = lane_is_finished(&relay->lane[0]) ? REASON_SERVER_FIN_TOO_SLOW : REASON_FIN_TOO_SLOW;
+    if (patience != FOREVER)
+        limit.due_usec = quiet_since(relay) + patience;
+    if (relay->ends_usec < limit.due_usec) {
+        limit.due_usec = relay->ends_usec;
+        limit.event = relay->is_reclaimed ? FOUND_LATE : FOUND_OLD;
+    } else if (relay->is_finishing) {
+        find_slow(relay, &limit);
     }
-    uint64_t quiet_ends = limit == FOREVER ? FOREVER : quiet_since + limit;
-    if (relay->ends_usec > quiet_ends)
-        return quiet_ends;
-    *ret_reason = relay->is_reclaimed ? REASON_RECLAIMED : REASON_LIFETIME;
-    return relay->ends_usec;
+    return limit;
 }
 
-static void arm(struct relay *relay)
+void relay_arm(struct relay *relay)
 {
-    enum reason reason;
-    uint64_t ends = next_end(relay, &reason);
+    uint64_t due = next_limit(relay).due_usec, soon = now_of(relay->owner) + DELIVERY_USEC;
 
-    if (ends != FOREVER)
-        loop_arm(loop_of(relay->owner), &relay->timer, ends);
+    if ((is_breaking(relay, 0) || is_breaking(relay, 1)) && soon < due)
+        due = soon;
+    if (due != FOREVER)
+        loop_arm(loop_of(relay->owner), &relay->timer, due);
+}
+
+/* Whether an end was reset. One that has ended and was sent the FIN is as dead for epoll (a Unix
+ * socket even without), but no error waits there. Reading and writing take it, and know then
+ * themselves. */
+static bool was_reset(const struct relay *relay, unsigned end)
+{
+    const struct source *source = &relay->end[end]->source;
+
+    return source->ready & GONE && sys_error_take(source->fd) != 0;
 }
 
 static void on_due(struct timer *timer)
 {
     struct relay *relay = container_of(timer, struct relay, timer);
-    enum reason reason;
 
     CHECK_OBJ(relay, RELAY_MAGIC);
-    if (next_end(relay, &reason) > now_of(relay->owner)) {
-        arm(relay);
+    relay_settle(relay, 0);
+    relay_settle(relay, 1);
+    if (relay->is_over)
+        return;
+    if (next_limit(relay).due_usec > now_of(relay->owner)) {
+        relay_arm(relay);
         return;
     }
-    for (unsigned end = 0; end < 2; end++)
-        if (relay->finishing_usec && relay->end[end]->source.ready & GONE && !relay->reset_ends)
-            relay_blame(relay, end);
-    relay_over(relay, reason);
-}
-
-void relay_look_over(struct relay *relay)
-{
-    bool is_first = lane_is_finished(&relay->lane[0]), is_second = lane_is_finished(&relay->lane[1]);
-
-    if (relay->lane[0].state == LANE_DONE && relay->lane[1].state == LANE_DONE) {
-        relay_over(relay, relay->is_reclaimed ? REASON_RECLAIMED : REASON_DONE);
-    } else if ((is_first || is_second) && !relay->finishing_usec && !relay->is_reclaimed) {
-        relay->finishing_usec = now_of(relay->owner);
-        arm(relay);
-    }
+    for (unsigned end = 0; end < 2; end++) /* what it said before is stuck */
+        if (was_reset(relay, end))
+            relay_found(relay, end, FOUND_SOURCE_GONE);
+    struct limit limit = next_limit(relay); /* what is dead is not slow */
+    relay_found(relay, limit.lane, limit.event);
 }
 
 static void move(struct relay *relay, unsigned lane)
 {
-    if (!relay->is_over)
-        tiers[relay->tier]->move(relay, lane);
+    if (!relay->is_over && relay->lane[lane].state != LANE_DONE)
+        relay_tier_at(relay->tier)->move(relay, lane);
+}
+
+/* An end that has finished or died, but whose last bytes wait for a slow reader at the other end:
+ * `fin` bounds that as well. */
+static void note_end(struct relay *relay, unsigned end)
+{
+    if (relay->is_over)
+        return;
+    if (relay->lane[end].state == LANE_DONE && was_reset(relay, end))
+        relay_found(relay, !end, FOUND_TARGET_GONE); /* no read will tell */
+    relay_settle(relay, !end);
+    if (relay->is_finishing || relay->is_reclaimed || relay->is_over)
+        return;
+    relay->is_finishing = true;
+    relay->moved_usec = now_of(relay->owner);
+    relay_arm(relay);
 }
 
 static void on_ready(struct source *source, unsigned ready)
@@ -110,11 +150,8 @@ static void on_ready(struct source *source, unsigned ready)
         move(relay, end);
     if (ready & WRITABLE)
         move(relay, !end);
-    if (ready & GONE && !relay->is_over && !relay->finishing_usec) {
-        /* its last bytes may wait for a slow reader at the other end: `fin` bounds that */
-        relay->finishing_usec = now_of(relay->owner);
-        arm(relay);
-    }
+    if (ready & (ENDED | GONE))
+        note_end(relay, end);
 }
 
 static void run_again(struct task *task)
@@ -126,10 +163,22 @@ static void run_again(struct task *task)
     move(relay, 1);
 }
 
-static void take_over(struct relay *relay, struct stream *stream)
+/* The best tier that can serve it. */
+static uint8_t choose_tier(const struct relay *relay)
 {
-    stream->source.owner = relay;
-    stream->source.on_ready = on_ready;
+    uint8_t tier = 0;
+
+    while (!relay_tier_at(tier)->can(relay))
+        tier++;
+    return tier;
+}
+
+static void take_over(struct relay *relay, unsigned end)
+{
+    struct source *source = &relay->end[end]->source;
+
+    source->owner = relay;
+    source->on_ready = on_ready;
 }
 
 void relay_start(struct relay *relay, struct flow *owner, struct relay_worker *shared,
@@ -139,9 +188,8 @@ void relay_start(struct relay *relay, struct flow *owner, struct relay_worker *s
 
     *relay = (struct relay){
         .magic = RELAY_MAGIC,
-        .tier = TIER_COPY,
         .is_websocket = opts->is_websocket,
-        .unsent_bytes = opts->unsent_bytes,
+        .read_bytes = WORKER_SCRATCH_BYTES,
         .end = {client.stream, server.stream},
         .lane = {{.active_usec = now}, {.active_usec = now}},
         .shared = shared,
@@ -150,15 +198,24 @@ void relay_start(struct relay *relay, struct flow *owner, struct relay_worker *s
         .fin_usec = opts->fin_usec,
         .ends_usec = opts->lifetime_usec == FOREVER ? FOREVER : now + opts->lifetime_usec,
     };
+    if (opts->unsent_bytes && opts->unsent_bytes < WORKER_SCRATCH_BYTES)
+        relay->read_bytes = opts->unsent_bytes;
+    relay->tier = choose_tier(relay);
     task_init(&relay->again, run_again);
     timer_init(&relay->timer, on_due);
-    arm(relay);
-    take_over(relay, client.stream);
-    take_over(relay, server.stream);
-    copy_begin(relay, 0, client.head, client.early);
-    copy_begin(relay, 1, server.head, server.early);
-    move(relay, 0); /* what came while no one listened */
-    move(relay, 1);
+    relay_arm(relay);
+    take_over(relay, 0);
+    take_over(relay, 1);
+
+    const struct relay_tier_ops *tier = relay_tier_at(relay->tier);
+    tier->begin(relay, 0, client.head, client.early);
+    if (!relay->is_over)
+        tier->begin(relay, 1, server.head, server.early);
+    for (unsigned end = 0; end < 2; end++) { /* what came while no one listened */
+        move(relay, end);
+        if (relay->end[end]->source.ready & (ENDED | GONE))
+            note_end(relay, end);
+    }
 }
 
 bool relay_is_started(const struct relay *relay)
@@ -178,7 +235,7 @@ void relay_stop(struct relay *relay)
     timer_cancel(&relay->timer);
     task_cancel(&relay->again);
     for (unsigned i = 0; i < 2; i++) {
-        copy_forget(relay, i);
+        relay_tier_at(relay->tier)->drop(relay, i);
         if (relay->end[i]->source.owner == relay)
             relay->end[i]->source.on_ready = NULL;
     }
@@ -202,22 +259,21 @@ void relay_reclaim(struct relay *relay, uint64_t within_usec)
     if (relay->is_over || relay->is_reclaimed)
         return;
     relay->is_reclaimed = true;
-    uint64_t ends = now_of(relay->owner) + within_usec;
-    if (ends < relay->ends_usec)
-        relay->ends_usec = ends;
-    for (unsigned i = 0; i < 2; i++)
-        if (may_stop_at_once(relay, i))
-            relay_found(relay, i, FOUND_BOUNDARY);
+    uint64_t now = now_of(relay->owner);
+    if (within_usec < FOREVER - now && now + within_usec < relay->ends_usec)
+        relay->ends_usec = now + within_usec;
+    for (unsigned lane = 0; lane < 2; lane++)
+        if (may_stop_at_once(relay, lane))
+            relay_found(relay, lane, FOUND_BOUNDARY);
     if (!relay->is_over)
-        arm(relay);
+        relay_arm(relay);
 }
 
 bool relay_lane_is_aligned(const struct relay *relay, unsigned lane)
 {
-    const struct lane *l = &relay->lane[lane];
-
-    return relay->is_websocket && (l->state == LANE_OPEN || l->state == LANE_STOPPED || l->state == LANE_DONE) &&
-           !lane_has_unsent(relay, lane) && ws_track_at_boundary(&lane_now(l)->frames);
+    return relay->is_websocket && !(relay->deaf_ends & 1u << !lane) &&
+           !lane_has_unsent(relay, lane) &&
+           ws_track_at_boundary(&lane_now(&relay->lane[lane])->frames);
 }
 
 uint64_t relay_moved_bytes(const struct relay *relay, unsigned lane)

@@ -63,8 +63,8 @@ size_t spool_take(struct spool *spool, uint8_t *at, size_t size, uint64_t *ret_l
     size_t first = taken < spool->size - spool->from ? taken : spool->size - spool->from;
     memcpy(at, spool->memory + spool->from, first);
     memcpy(at + first, spool->memory, taken - first);
-    spool->from = (spool->from + taken) % spool->size;
     spool->len -= taken;
+    spool->from = spool->len ? (spool->from + taken) % spool->size : 0; /* the same few pages again */
     *ret_lost = spool->lost;
     spool->lost = 0;
     pthread_mutex_unlock(&spool->lock);

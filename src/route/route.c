@@ -1,5 +1,5 @@
-/* A rule is compiled once: host lower-cased, path templates cut into segments and decoded, so that matching
- * is comparing bytes. */
+/* A rule is compiled once: host lower-cased, path templates cut into segments and decoded, so that
+ * matching is comparing bytes. */
 #include "route/route.h"
 
 #include "base/check.h"
@@ -8,6 +8,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define HOST_BYTES_MAX 253 /* RFC 1035 section 2.3.4, as text */
+#define PATH_BYTES_MAX 4096
+#define HOST_SHOWN     120 /* of what is wrong, so that the rest of the words fits */
+#define PATH_SHOWN     120
 
 enum path_kind { PATH_ANY, PATH_WHOLE, PATH_PREFIX };
 
@@ -41,27 +46,55 @@ static uint8_t lower(uint8_t c)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
-/* --- compiling ------------------------------------------------------------------------------------- */
+/* --- compiling
+ * ------------------------------------------------------------------------------------- */
+
+/* "example.com." is the same name as without the dot. */
+static struct bytes without_last_dot(struct bytes host)
+{
+    if (host.len > 1 && host.at[host.len - 1] == '.')
+        host.len--;
+    return host;
+}
+
+static bool has_empty_label(struct bytes name)
+{
+    return name.len == 0 || name.at[0] == '.' || bytes_find(name, bytes_of(".."), 0) < name.len;
+}
 
 static int compile_host(struct route_rule *rule, const char *host, uint8_t *memory, char words[256])
 {
     bool is_suffix = host[0] == '*' && host[1] == '.';
-    const char *rest = is_suffix ? host + 1 : host;
-    struct bytes name;
+    const char *name = is_suffix ? host + 2 : host;
+    size_t len = strlen(host), star_len = is_suffix;
+    struct bytes found;
     uint16_t port;
 
-    if (strchr(rest, '*'))
-        return complain(words, "host \"%s\": \"*\" may stand only as the first label, as in \"*.example.com\"", host);
-    if (!url_host_parse(bytes_of(is_suffix ? rest + 1 : rest), &name, &port))
-        return complain(words, "host \"%s\" is no host name; write it as in \"chat.example.com\"", host);
-    if (name.len + is_suffix != strlen(rest))
-        return complain(words, "host \"%s\": leave the port out; a route matches every port", host);
-    rule->host = (struct bytes){memory, strlen(rest)};
+    if (len > HOST_BYTES_MAX)
+        return complain(words, "host \"%.40s...\" is longer than a name can be (%d bytes)", host,
+                        HOST_BYTES_MAX);
+    if (strchr(name, '*'))
+        return complain(words,
+                        "host \"%.*s\": \"*\" may stand only as the first label, as in "
+                        "\"*.example.com\"",
+                        HOST_SHOWN, host);
+    if (has_empty_label(bytes_of(name)) || !url_host_parse(bytes_of(name), &found, &port) ||
+        (is_suffix && name[0] == '['))
+        return complain(words,
+                        "host \"%.*s\" is no host name; write one such as chat.example.com, "
+                        "*.example.com or \"[::1]\"",
+                        HOST_SHOWN, host);
+    if (found.len != strlen(name))
+        return complain(words,
+                        "host \"%.*s\": leave the port out (write \"%s%.*s\"); a route matches "
+                        "whatever the port",
+                        HOST_SHOWN / 2, host, is_suffix ? "*." : "",
+                        (int)(found.len < HOST_SHOWN / 2 ? found.len : HOST_SHOWN / 2),
+                        (const char *)found.at);
+    for (size_t i = star_len; i < len; i++)
+        memory[i - star_len] = lower((uint8_t)host[i]);
+    rule->host = without_last_dot((struct bytes){memory, len - star_len});
     rule->host_is_suffix = is_suffix;
-    for (size_t i = 0; rest[i]; i++)
-        memory[i] = lower((uint8_t)rest[i]);
-    if (rule->host.len > 1 && rule->host.at[rule->host.len - 1] == '.')
-        rule->host.len--;
     return 0;
 }
 
@@ -75,15 +108,32 @@ static bool is_name(struct bytes b)
     return b.len > 0;
 }
 
-static int compile_param(struct route_rule *rule, struct bytes segment, const char *path, char words[256])
+static int compile_param(struct route_rule *rule, struct bytes segment, const char *path,
+                         char words[256])
 {
     struct bytes name = bytes_slice(segment, 1, segment.len - 1);
+    size_t params = 0;
 
-    if (segment.len < 3 || segment.at[0] != '{' || segment.at[segment.len - 1] != '}' || !is_name(name))
-        return complain(words, "\"%s\": \"{name}\" must be a whole segment, as in /rooms/{room}", path);
-    for (size_t i = 0; i < rule->count; i++)
+    if (segment.len < 2 || segment.at[0] != '{' || segment.at[segment.len - 1] != '}')
+        return complain(words,
+                        "\"%.*s\": braces stand around a whole segment, as in /rooms/{room}; write "
+                        "%%7B and %%7D for braces that are meant",
+                        PATH_SHOWN, path);
+    if (!is_name(name))
+        return complain(words,
+                        "\"%.*s\": a name in braces has letters, digits, \"_\" and \"-\", as in "
+                        "/rooms/{room}",
+                        PATH_SHOWN, path);
+    for (size_t i = 0; i < rule->count; i++) {
+        params += rule->part[i].is_param;
         if (rule->part[i].is_param && bytes_equal(rule->part[i].text, name))
-            return complain(words, "\"%s\" names {%.*s} twice", path, (int)name.len, (const char *)name.at);
+            return complain(words, "\"%.*s\" names {%.*s} twice; give each segment its own name",
+                            PATH_SHOWN, path, (int)(name.len < 40 ? name.len : 40),
+                            (const char *)name.at);
+    }
+    if (params == ROUTE_PARAMS_MAX)
+        return complain(words, "\"%.*s\" has more than %d names in braces", PATH_SHOWN, path,
+                        ROUTE_PARAMS_MAX);
     rule->part[rule->count++] = (struct part){name, true};
     return 0;
 }
@@ -93,23 +143,21 @@ static bool has_brace(struct bytes segment)
     return memchr(segment.at, '{', segment.len) || memchr(segment.at, '}', segment.len);
 }
 
-/* One segment of the template, decoded the way requests are. */
-static int compile_segment(struct route_rule *rule, struct bytes segment, uint8_t **memory, const char *path,
-                           char words[256])
+/* One segment of the template with the '/' before it, decoded the way requests are. */
+static int compile_segment(struct route_rule *rule, struct bytes slashed, uint8_t **memory,
+                           const char *path, char words[256])
 {
-    char text[1024];
+    struct bytes segment = bytes_from(slashed, 1);
     struct url_path one;
 
     if (segment.len && has_brace(segment))
         return compile_param(rule, segment, path, words);
-    if (segment.len + 2 > sizeof text)
-        return complain(words, "\"%s\": a segment is too long", path);
-    int len = snprintf(text, sizeof text, "/%.*s", (int)segment.len, (const char *)segment.at);
-    bool is_dots = (segment.len == 1 && segment.at[0] == '.') ||
-                   (segment.len == 2 && segment.at[0] == '.' && segment.at[1] == '.');
-    if (is_dots || !url_path_normalise((struct bytes){(const uint8_t *)text, (size_t)len}, *memory, &one) ||
-        one.count != 1)
-        return complain(words, "\"%s\": a segment holds a dot segment, %%00 or a malformed escape", path);
+    if (!url_path_normalise(slashed, *memory, &one))
+        return complain(words, "\"%.*s\" holds \"..\", %%00 or an escape that is none", PATH_SHOWN,
+                        path);
+    if (segment.len && one.segment[0].len == 0)
+        return complain(words, "\"%.*s\" holds \".\"; requests are matched without it", PATH_SHOWN,
+                        path);
     *memory += one.segment[0].len;
     rule->part[rule->count++] = (struct part){one.segment[0], false};
     return 0;
@@ -120,15 +168,20 @@ static int compile_path(struct route_rule *rule, const char *path, uint8_t *memo
     struct bytes rest = bytes_of(path);
 
     rule->path_text = path;
+    if (rest.len > PATH_BYTES_MAX)
+        return complain(words, "\"%.*s...\" is longer than %d bytes", PATH_SHOWN / 2, path,
+                        PATH_BYTES_MAX);
     if (rest.len == 0 || rest.at[0] != '/')
-        return complain(words, "\"%s\" must begin with a slash, as in /rooms", path);
+        return complain(words, "\"%.*s\" must begin with a slash, as in /rooms", PATH_SHOWN, path);
     if (memchr(rest.at, '?', rest.len) || memchr(rest.at, '#', rest.len))
-        return complain(words, "\"%s\": a path has no query; leave it out from \"?\" on", path);
+        return complain(words, "\"%.*s\": a path has no query; leave it out from \"?\" or \"#\" on",
+                        PATH_SHOWN, path);
     while (rest.len) {
         size_t end = bytes_find(rest, bytes_of("/"), 1);
         if (rule->count == URL_SEGMENTS_MAX)
-            return complain(words, "\"%s\" has more than %d segments", path, URL_SEGMENTS_MAX);
-        int error = compile_segment(rule, bytes_slice(rest, 1, end), &memory, path, words);
+            return complain(words, "\"%.*s\" has more than %d segments", PATH_SHOWN, path,
+                            URL_SEGMENTS_MAX);
+        int error = compile_segment(rule, bytes_slice(rest, 0, end), &memory, path, words);
         if (error)
             return error;
         rest = bytes_from(rest, end);
@@ -158,14 +211,16 @@ static int compile(struct route_rule *rule, const struct route_match *match, cha
     if (!rule->memory || !rule->part)
         return -ENOMEM;
     if (match->path && match->prefix)
-        return complain(words, "a route has `path` or `prefix`, not both");
+        return complain(words,
+                        "a route has `path` (the whole path) or `prefix`, not both: leave one out");
     int error = match->host ? compile_host(rule, match->host, rule->memory, words) : 0;
     if (!error && path)
         error = compile_path(rule, path, rule->memory + host_len, words);
     return error;
 }
 
-int route_rule_new(const struct route_match *match, struct route_rule **ret_rule, char ret_words[256])
+int route_rule_new(const struct route_match *match, struct route_rule **ret_rule,
+                   char ret_words[256])
 {
     struct route_rule *rule = calloc(1, sizeof *rule);
 
@@ -189,49 +244,55 @@ struct route_rule *route_rule_free(struct route_rule *rule)
     return NULL;
 }
 
-/* --- matching -------------------------------------------------------------------------------------- */
+/* --- matching
+ * -------------------------------------------------------------------------------------- */
 
 static bool host_matches(const struct route_rule *rule, struct bytes host)
 {
     if (!rule->host.len)
         return true;
-    if (host.len && host.at[host.len - 1] == '.') /* "example.com." is the same name */
-        host.len--;
+    host = without_last_dot(host);
     if (!rule->host_is_suffix)
         return bytes_equal_nocase(host, rule->host);
-    return host.len > rule->host.len && bytes_equal_nocase(bytes_from(host, host.len - rule->host.len), rule->host);
+    return host.len > rule->host.len &&
+           bytes_equal_nocase(bytes_from(host, host.len - rule->host.len), rule->host);
 }
 
-static void add_param(struct route_params *params, struct bytes name, struct bytes value)
+static bool part_matches(const struct part *part, struct bytes segment)
 {
-    if (!params || params->count == ROUTE_PARAMS_MAX)
-        return;
-    params->param[params->count].name = name;
-    params->param[params->count++].value = value;
+    return part->is_param ? segment.len > 0 : bytes_equal(part->text, segment);
 }
 
-static bool path_matches(const struct route_rule *rule, const struct url_path *path, struct route_params *params)
+static bool path_matches(const struct route_rule *rule, const struct url_path *path)
 {
     if (rule->path_kind == PATH_WHOLE ? path->count != rule->count : path->count < rule->count)
         return false;
-    for (size_t i = 0; i < rule->count; i++) {
-        const struct part *part = &rule->part[i];
-        if (!part->is_param && !bytes_equal(part->text, path->segment[i]))
+    for (size_t i = 0; i < rule->count; i++)
+        if (!part_matches(&rule->part[i], path->segment[i]))
             return false;
-        if (part->is_param && path->segment[i].len == 0)
-            return false;
-        if (part->is_param)
-            add_param(params, part->text, path->segment[i]);
-    }
     return true;
 }
 
-bool route_rule_matches(const struct route_rule *rule, struct bytes host, const struct url_path *path,
+static void read_params(const struct route_rule *rule, const struct url_path *path,
                         struct route_params *ret_params)
 {
+    ret_params->count = 0;
+    for (size_t i = 0; i < rule->count; i++) {
+        if (!rule->part[i].is_param)
+            continue;
+        ret_params->param[ret_params->count].name = rule->part[i].text;
+        ret_params->param[ret_params->count++].value = path->segment[i];
+    }
+}
+
+bool route_rule_matches(const struct route_rule *rule, struct bytes host,
+                        const struct url_path *path, struct route_params *ret_params)
+{
+    if (!host_matches(rule, host) || !path_matches(rule, path))
+        return false;
     if (ret_params)
-        ret_params->count = 0;
-    return host_matches(rule, host) && (rule->path_kind == PATH_ANY || path_matches(rule, path, ret_params));
+        read_params(rule, path, ret_params);
+    return true;
 }
 
 const char *route_rule_describe(const struct route_rule *rule, char *text, size_t size)
@@ -242,8 +303,9 @@ const char *route_rule_describe(const struct route_rule *rule, char *text, size_
     if (!has_host && !has_path)
         snprintf(text, size, "everything");
     else
-        snprintf(text, size, "%s%s%.*s%s%s%s", has_host ? "host " : "", rule->host_is_suffix ? "*" : "",
-                 (int)rule->host.len, rule->host.at ? (const char *)rule->host.at : "",
-                 has_host && has_path ? ", " : "", kinds[rule->path_kind], has_path ? rule->path_text : "");
+        snprintf(text, size, "%s%s%.*s%s%s%s", has_host ? "host " : "",
+                 rule->host_is_suffix ? "*" : "", (int)rule->host.len,
+                 rule->host.at ? (const char *)rule->host.at : "", has_host && has_path ? ", " : "",
+                 kinds[rule->path_kind], has_path ? rule->path_text : "");
     return text;
 }

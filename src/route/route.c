@@ -66,7 +66,8 @@ static int compile_host(struct route_rule *rule, const char *host, uint8_t *memo
 {
     bool is_suffix = host[0] == '*' && host[1] == '.';
     const char *name = is_suffix ? host + 2 : host;
-    size_t len = strlen(host), star_len = is_suffix;
+    const char *compared = host + is_suffix; /* ".example.com" */
+    size_t len = strlen(host);
     struct bytes found;
     uint16_t port;
 
@@ -91,9 +92,9 @@ static int compile_host(struct route_rule *rule, const char *host, uint8_t *memo
                         HOST_SHOWN / 2, host, is_suffix ? "*." : "",
                         (int)(found.len < HOST_SHOWN / 2 ? found.len : HOST_SHOWN / 2),
                         (const char *)found.at);
-    for (size_t i = star_len; i < len; i++)
-        memory[i - star_len] = lower((uint8_t)host[i]);
-    rule->host = without_last_dot((struct bytes){memory, len - star_len});
+    for (size_t i = 0; compared[i]; i++)
+        memory[i] = lower((uint8_t)compared[i]);
+    rule->host = without_last_dot((struct bytes){memory, strlen(compared)});
     rule->host_is_suffix = is_suffix;
     return 0;
 }

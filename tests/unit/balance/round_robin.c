@@ -123,7 +123,7 @@ static void expect_smooth(const struct schedule *schedule, const struct candidat
 
     for (size_t i = 0; i < count; i++)
         total += of[i].weight;
-    for (uint64_t turn = 0; turn < 2u * schedule->length; turn++) {
+    for (uint64_t turn = 0; turn < 2 * (uint64_t)schedule->length; turn++) {
         size_t server = choose_at(schedule, of, count, turn);
         if (last[server])
             EXPECT((turn + 1 - last[server]) * of[server].weight < 2 * total + of[server].weight);

@@ -146,11 +146,8 @@ static void open_door(struct door *door, unsigned number)
     loop_post(&door->worker.runner.loop, &door->task);
 }
 
-static void crowd_in(const char *balancer)
+static void open_doors(void)
 {
-    struct timespec limit;
-
-    make_pools(balancer);
     atomic_store(&served, 0);
     atomic_store(&gave_up, 0);
     atomic_store(&doors_open, WORKERS);
@@ -159,6 +156,12 @@ static void crowd_in(const char *balancer)
         open_door(&doors[i], i);
     for (unsigned i = 0; i < WORKERS; i++)
         EXPECT(worker_start(&doors[i].worker) == 0);
+}
+
+/* When all have been in and out: else the test fails. */
+static void close_doors(void)
+{
+    struct timespec limit;
 
     clock_gettime(CLOCK_REALTIME, &limit);
     limit.tv_sec += 25;
@@ -167,6 +170,13 @@ static void crowd_in(const char *balancer)
         worker_stop(&doors[i].worker);
     for (unsigned i = 0; i < WORKERS; i++)
         worker_done(&doors[i].worker);
+}
+
+static void crowd_in(const char *balancer)
+{
+    make_pools(balancer);
+    open_doors();
+    close_doors();
 
     EXPECT(atomic_load(&too_many) == 0);
     EXPECT(atomic_load(&served) + atomic_load(&gave_up) == WORKERS * GUESTS);

@@ -267,46 +267,61 @@ TEST(what_cannot_be_is_refused_in_words)
     }
 }
 
-/* Whatever is wrong in however long a text, its words end, and say the end of their sentence too.
- */
-TEST(texts_have_upper_bounds)
+/* Whatever is wrong in however long a text, its words say the end of their sentence too. */
+static void expect_words(const struct route_match *match, const char *expected)
 {
-    static char long_text[PATH_BYTES_MAX + 10];
-    struct route_match match = {.path = long_text};
     struct route_rule *rule = NULL;
     char words[256];
 
-    memset(long_text, 'a', sizeof long_text - 1);
-    long_text[0] = '/';
-    EXPECT(route_rule_new(&match, &rule, words) == -EINVAL &&
-           strstr(words, "longer than 4096 bytes"));
-    long_text[PATH_BYTES_MAX] = '\0';
-    EXPECT(route_rule_new(&match, &rule, words) == 0);
-    EXPECT(matches(rule, "h", long_text, NULL));
-    route_rule_free(rule);
-    rule = NULL;
-    long_text[2000] = '{';
-    EXPECT(route_rule_new(&match, &rule, words) == -EINVAL && strstr(words, "%7B and %7D"));
+    EXPECT(route_rule_new(match, &rule, words) == -EINVAL && !rule);
+    EXPECT(strstr(words, expected));
+}
 
-    for (size_t i = 0; i < 2 * (URL_SEGMENTS_MAX + 1); i++)
-        long_text[i] = i % 2 ? 'a' : '/';
-    long_text[2 * (URL_SEGMENTS_MAX + 1)] = '\0';
-    EXPECT(route_rule_new(&match, &rule, words) == -EINVAL &&
-           strstr(words, "more than 128 segments"));
-    long_text[2 * URL_SEGMENTS_MAX] = '\0';
-    EXPECT(route_rule_new(&match, &rule, words) == 0);
-    EXPECT(matches(rule, "h", long_text, NULL));
-    route_rule_free(rule);
-    rule = NULL;
+static void expect_matches_itself(const char *path)
+{
+    struct route_rule *rule = rule_of(NULL, path, NULL);
 
-    memset(long_text, 'a', HOST_BYTES_MAX + 1);
-    long_text[HOST_BYTES_MAX + 1] = '\0';
-    match = (struct route_match){.host = long_text};
-    EXPECT(route_rule_new(&match, &rule, words) == -EINVAL && strstr(words, "(253 bytes)"));
-    long_text[HOST_BYTES_MAX] = '\0';
-    long_text[HOST_BYTES_MAX - 1] = ':';
-    EXPECT(route_rule_new(&match, &rule, words) == -EINVAL && strstr(words, "whatever the port"));
-    EXPECT(!rule);
+    EXPECT(matches(rule, "h", path, NULL));
+    route_rule_free(rule);
+}
+
+TEST(a_path_has_an_upper_bound)
+{
+    static char path[PATH_BYTES_MAX + 10];
+
+    memset(path, 'a', sizeof path - 1);
+    path[0] = '/';
+    expect_words(&(struct route_match){.path = path}, "longer than 4096 bytes");
+    path[PATH_BYTES_MAX] = '\0';
+    expect_matches_itself(path);
+    path[2000] = '{';
+    expect_words(&(struct route_match){.prefix = path}, "%7B and %7D");
+}
+
+TEST(segments_have_an_upper_bound)
+{
+    enum { MOST = 2 * URL_SEGMENTS_MAX };
+    char path[MOST + 3];
+
+    for (unsigned i = 0; i < sizeof path - 1; i++)
+        path[i] = i % 2 ? 'a' : '/';
+    path[MOST + 2] = '\0';
+    expect_words(&(struct route_match){.path = path}, "more than 128 segments");
+    path[MOST] = '\0';
+    expect_matches_itself(path);
+}
+
+TEST(a_host_has_an_upper_bound)
+{
+    char host[HOST_BYTES_MAX + 2];
+
+    memset(host, 'a', sizeof host - 1);
+    host[HOST_BYTES_MAX + 1] = '\0';
+    expect_words(&(struct route_match){.host = host}, "(253 bytes)");
+    host[HOST_BYTES_MAX] = '\0';
+    route_rule_free(rule_of(host, NULL, NULL));
+    host[HOST_BYTES_MAX - 1] = ':';
+    expect_words(&(struct route_match){.host = host}, "whatever the port");
 }
 
 /* --- describing

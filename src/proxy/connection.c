@@ -113,10 +113,15 @@ char connection_phase(const struct connection *c, unsigned step)
     return c->is_tunnel ? 'D' : 'R';
 }
 
-/* The step in which the connection was when its end was decided. */
+/* The step in which the connection was when its end was decided: the last one before its last steps. */
 static unsigned last_working_step(const struct connection *c)
 {
-    return c->flow.has_failed && c->flow.step == c->flow.kind->last_step ? c->flow.last[0] : c->flow.step;
+    const struct flow *flow = &c->flow;
+    unsigned step = flow->step;
+
+    for (size_t i = 0; i < ARRAY_LEN(flow->last) && step >= flow->kind->last_step; i++)
+        step = flow->last[i];
+    return step;
 }
 
 static struct bytes text(const char *from)

@@ -1,21 +1,22 @@
-/* A body is passed on verbatim; it is followed only to know where it ends. Chunked framing (RFC 9112 section
- * 7.1) is an automaton over bytes, so that any cut gives the same answer; payload is skipped, not looked at. */
+/* A body is passed on verbatim; it is followed only to know where it ends. Chunked framing (RFC
+ * 9112 section 7.1) is an automaton over bytes, so that any cut gives the same answer; payload is
+ * skipped, not looked at. */
 #include "codec/http1.h"
 
 #include "base/check.h"
 
-#define DIGITS_MAX          15   /* of a chunk size: less than 2^60 */
+#define DIGITS_MAX          15 /* of a chunk size: less than 2^60 */
 #define EXTENSION_MAX_BYTES 256
 #define TRAILERS_MAX_BYTES  8192
 
 enum chunk_state {
-    SIZE,            /* the digits of a chunk size */
-    EXTENSION,       /* behind ';', to the line's end */
-    SIZE_LF,         /* LF of the size line */
-    DATA,            /* payload */
-    DATA_CR,         /* CR behind it */
+    SIZE,      /* the digits of a chunk size */
+    EXTENSION, /* behind ';', to the line's end */
+    SIZE_LF,   /* LF of the size line */
+    DATA,      /* payload */
+    DATA_CR,   /* CR behind it */
     DATA_LF,
-    TRAILER_START,   /* the first byte of a trailer line, or CR of the last line */
+    TRAILER_START, /* the first byte of a trailer line, or CR of the last line */
     TRAILER_NAME,
     TRAILER_VALUE,
     TRAILER_LF,
@@ -23,7 +24,8 @@ enum chunk_state {
     ENDED,
 };
 
-/* --- which framing ------------------------------------------------------------------------------- */
+/* --- which framing -------------------------------------------------------------------------------
+ */
 
 static bool parse_length(struct bytes text, uint64_t *ret_length)
 {
@@ -71,7 +73,8 @@ enum reason http1_response_body(const struct http1_head *response, struct bytes 
                                 struct http1_body *ret_body)
 {
     bool is_head = bytes_equal(request_method, bytes_of("HEAD"));
-    bool has_framing = http1_count(response, "content-length") || http1_count(response, "transfer-encoding");
+    bool has_framing =
+        http1_count(response, "content-length") || http1_count(response, "transfer-encoding");
 
     if (!framing_of(response, ret_body))
         return REASON_ANSWER_MALFORMED;
@@ -82,7 +85,8 @@ enum reason http1_response_body(const struct http1_head *response, struct bytes 
     return REASON_DONE;
 }
 
-/* --- following it -------------------------------------------------------------------------------- */
+/* --- following it --------------------------------------------------------------------------------
+ */
 
 static int hex_of(uint8_t c)
 {

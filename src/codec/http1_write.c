@@ -1,7 +1,10 @@
-/* One pass over the fields, each kept or left out by one question; then what we owe ourselves. */
+/* One pass over the fields, each kept or left out by one question; then what we owe ourselves. What
+ * Connection names is gathered first and bounded, so that a head full of names costs no more than
+ * another. */
 #include "codec/http1_write.h"
 
 #include "base/check.h"
+#include "codec/url.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,61 +25,114 @@ static int append_field(struct buf *to, struct bytes name, struct bytes value)
     return error ? error : append_text(to, "\r\n");
 }
 
-static bool is_one_of(struct bytes name, const char *const *names)
-{
-    for (; *names; names++)
-        if (bytes_equal_nocase(name, bytes_of(*names)))
-            return true;
-    return false;
-}
+/* --- which fields --------------------------------------------------------------------------------
+ */
 
-/* Never passed on, whoever sends them (RFC 9110 section 7.6.1; HTTP2-Settings is h2c smuggling). */
-static const char *const hop_by_hop[] = {"connection", "keep-alive",      "proxy-connection", "te",
-                                         "upgrade",    "http2-settings", NULL};
+enum fate {
+    PASSES,    /* unless Connection names it */
+    HOP,       /* never passed on (RFC 9110 section 7.6.1; HTTP2-Settings is h2c smuggling) */
+    PROTECTED, /* a request may not name it in Connection; an answer names it in vain */
+    TRUSTED,   /* named in vain: others rely on what we and proxies before us say */
+};
 
-/* What Connection may not take away: framing and the handshake itself. */
-static const char *const indispensable[] = {"host", "content-length", "transfer-encoding", NULL};
-
-/* What it may name in vain: others rely on what we and proxies before us say. */
-static const char *const trusted_names[] = {"via", "forwarded", NULL};
-
-static bool begins_with(struct bytes name, const char *prefix)
-{
-    struct bytes wanted = bytes_of(prefix);
-
-    return bytes_equal_nocase(bytes_slice(name, 0, wanted.len), wanted);
-}
-
-static bool is_named_by_connection(const struct http1_head *head, struct bytes name)
-{
-    for (size_t i = 0; i < head->field_count; i++)
-        if (bytes_equal_nocase(head->field[i].name, bytes_of("connection")) &&
-            http1_value_lists(head->field[i].value, name))
-            return true;
-    return false;
-}
-
-static bool connection_names_indispensable(const struct http1_head *head)
-{
-    for (size_t i = 0; i < head->field_count; i++) {
-        struct bytes name = head->field[i].name;
-        bool is_fixed = is_one_of(name, indispensable) || begins_with(name, "sec-websocket-");
-        if (is_fixed && is_named_by_connection(head, name))
-            return true;
+static const struct {
+    const char *name;
+    uint8_t len; /* of the name, or of the prefix it is */
+    bool is_prefix;
+    enum fate fate;
+} known[] = {
+#define NAME(text, fate)                                                                           \
+    {                                                                                              \
+        text, sizeof text - 1, false, fate                                                         \
     }
+#define PREFIX(text, fate)                                                                         \
+    {                                                                                              \
+        text, sizeof text - 1, true, fate                                                          \
+    }
+    NAME("connection", HOP),
+    NAME("keep-alive", HOP),
+    NAME("proxy-connection", HOP),
+    NAME("te", HOP),
+    NAME("upgrade", HOP),
+    NAME("http2-settings", HOP),
+    NAME("host", PROTECTED),
+    NAME("content-length", PROTECTED),
+    NAME("transfer-encoding", PROTECTED),
+    NAME("cookie", PROTECTED),
+    NAME("authorization", PROTECTED),
+    PREFIX("sec-websocket-", PROTECTED),
+    NAME("via", TRUSTED),
+    NAME("forwarded", TRUSTED),
+    PREFIX("x-forwarded-", TRUSTED),
+#undef NAME
+#undef PREFIX
+};
+
+static enum fate fate_of(struct bytes name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (known[i].is_prefix ? name.len < known[i].len : name.len != known[i].len)
+            continue;
+        struct bytes row = {(const uint8_t *)known[i].name, known[i].len};
+        if (bytes_equal_nocase(bytes_slice(name, 0, row.len), row))
+            return known[i].fate;
+    }
+    return PASSES;
+}
+
+#define OPTIONS_MAX 32
+
+/* The fields that Connection names, over all its lines. */
+struct options {
+    size_t count;
+    struct bytes option[OPTIONS_MAX];
+};
+
+/* 0, or -EMSGSIZE for more than anyone needs. */
+static int gather_options(const struct http1_head *head, struct options *ret_options)
+{
+    ret_options->count = 0;
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct bytes rest = head->field[i].value, element;
+        if (!bytes_equal_nocase(head->field[i].name, bytes_of("connection")))
+            continue;
+        while (http1_list_next(&rest, &element)) {
+            if (ret_options->count == OPTIONS_MAX)
+                return -EMSGSIZE;
+            ret_options->option[ret_options->count++] = element;
+        }
+    }
+    return 0;
+}
+
+static bool names_protected(const struct options *options)
+{
+    for (size_t i = 0; i < options->count; i++)
+        if (fate_of(options->option[i]) == PROTECTED)
+            return true;
     return false;
 }
 
-static bool goes_no_further(const struct http1_head *head, struct bytes name)
+static bool goes_no_further(const struct options *options, struct bytes name)
 {
-    if (is_one_of(name, hop_by_hop))
-        return true;
-    if (is_one_of(name, trusted_names) || begins_with(name, "x-forwarded-"))
-        return false;
-    return is_named_by_connection(head, name);
+    enum fate fate = fate_of(name);
+
+    if (fate != PASSES)
+        return fate == HOP;
+    for (size_t i = 0; i < options->count; i++)
+        if (bytes_equal_nocase(options->option[i], name))
+            return true;
+    return false;
 }
 
-/* --- the request --------------------------------------------------------------------------------- */
+static bool is_framing(struct bytes name)
+{
+    return bytes_equal_nocase(name, bytes_of("content-length")) ||
+           bytes_equal_nocase(name, bytes_of("transfer-encoding"));
+}
+
+/* --- the request ---------------------------------------------------------------------------------
+ */
 
 static int write_request_line(struct buf *to, const struct http1_head *request)
 {
@@ -89,34 +145,58 @@ static int write_request_line(struct buf *to, const struct http1_head *request)
     return error ? error : append_text(to, " HTTP/1.1\r\n");
 }
 
-static bool keeps_in_request(const struct http1_head *request, const struct http1_field *field,
-                             bool is_handshake)
+/* An HTTP/1.0 request may lack the Host that ours must have; it may be empty (RFC 9112
+ * section 3.2). */
+static int write_missing_host(struct buf *to, const struct http1_head *request)
 {
-    if (is_handshake && bytes_equal_nocase(field->name, bytes_of("content-length")))
-        return false; /* it was 0: some servers refuse even that */
-    return !goes_no_further(request, field->name);
+    struct url_target target;
+
+    if (http1_find(request, "host").at)
+        return 0;
+    if (!url_target_parse(request->target, &target))
+        target.authority = (struct bytes){0};
+    return append_field(to, bytes_of("Host"), target.authority);
+}
+
+static int write_request_fields(struct buf *to, const struct http1_head *request, bool is_handshake,
+                                const struct options *options)
+{
+    for (size_t i = 0; i < request->field_count; i++) {
+        const struct http1_field *field = &request->field[i];
+        if (goes_no_further(options, field->name) || (is_handshake && is_framing(field->name)))
+            continue; /* a handshake's Content-Length was 0: some servers refuse even that */
+        int error = append_field(to, field->name, field->value);
+        if (error)
+            return error;
+    }
+    return 0;
 }
 
 int http1_write_request(struct buf *to, const struct http1_head *request, bool is_handshake,
                         struct bytes extra)
 {
-    if (connection_names_indispensable(request))
-        return -EPERM;
+    struct options options;
 
-    int error = write_request_line(to, request);
-    for (size_t i = 0; !error && i < request->field_count; i++)
-        if (keeps_in_request(request, &request->field[i], is_handshake))
-            error = append_field(to, request->field[i].name, request->field[i].value);
-    if (!error && http1_lists(request, "te", "trailers"))
-        error = append_text(to, "TE: trailers\r\n");
+    int error = gather_options(request, &options);
+    if (!error && names_protected(&options))
+        error = -EPERM;
+    if (!error)
+        error = write_request_line(to, request);
+    if (!error)
+        error = write_missing_host(to, request);
+    if (!error)
+        error = write_request_fields(to, request, is_handshake, &options);
     if (!error && is_handshake)
         error = append_text(to, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    else if (!error && http1_lists(request, "te", "trailers"))
+        error = append_text(to, "Connection: TE\r\nTE: trailers\r\n"); /* RFC 9110 section 10.1.4 */
     if (!error)
         error = buf_append(to, extra);
     return error ? error : append_text(to, "\r\n");
 }
 
-/* --- the answer ---------------------------------------------------------------------------------- */
+/* --- the answer ----------------------------------------------------------------------------------
+ */
 
 static int write_status_line(struct buf *to, unsigned status, struct bytes words)
 {
@@ -129,14 +209,22 @@ static int write_status_line(struct buf *to, unsigned status, struct bytes words
     return error ? error : append_text(to, "\r\n");
 }
 
-static bool keeps_in_answer(const struct http1_head *answer, struct bytes name, bool is_handshake)
+static int write_answer_fields(struct buf *to, const struct http1_head *answer, bool is_handshake,
+                               const struct options *options)
 {
-    static const char *const not_in_a_switch[] = {"content-length", "transfer-encoding", NULL};
-    static const char *const only_in_a_switch[] = {"sec-websocket-accept", NULL};
+    bool has_no_body = answer->status < 200 || answer->status == 204; /* RFC 9110 section 8.6 */
 
-    if (is_one_of(name, is_handshake ? not_in_a_switch : only_in_a_switch))
-        return false;
-    return !goes_no_further(answer, name);
+    for (size_t i = 0; i < answer->field_count; i++) {
+        const struct http1_field *field = &answer->field[i];
+        if (goes_no_further(options, field->name) || (has_no_body && is_framing(field->name)))
+            continue;
+        if (!is_handshake && bytes_equal_nocase(field->name, bytes_of("sec-websocket-accept")))
+            continue;
+        int error = append_field(to, field->name, field->value);
+        if (error)
+            return error;
+    }
+    return 0;
 }
 
 static int write_persistence(struct buf *to, bool keeps, unsigned client_minor_version)
@@ -146,15 +234,18 @@ static int write_persistence(struct buf *to, bool keeps, unsigned client_minor_v
     return client_minor_version == 0 ? append_text(to, "Connection: keep-alive\r\n") : 0;
 }
 
-int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_handshake, bool keeps,
-                       unsigned client_minor_version, struct bytes date, struct bytes extra)
+int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_handshake,
+                       bool keeps, unsigned client_minor_version, struct bytes date,
+                       struct bytes extra)
 {
     bool is_interim = answer->status < 200;
-    int error = write_status_line(to, answer->status, answer->words);
+    struct options options;
 
-    for (size_t i = 0; !error && i < answer->field_count; i++)
-        if (keeps_in_answer(answer, answer->field[i].name, is_handshake))
-            error = append_field(to, answer->field[i].name, answer->field[i].value);
+    int error = gather_options(answer, &options);
+    if (!error)
+        error = write_status_line(to, answer->status, answer->words);
+    if (!error)
+        error = write_answer_fields(to, answer, is_handshake, &options);
     if (!error && date.len && !is_interim && !http1_find(answer, "date").at)
         error = append_field(to, bytes_of("Date"), date);
     if (!error && is_handshake)
@@ -166,7 +257,8 @@ int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_
     return error ? error : append_text(to, "\r\n");
 }
 
-/* --- our own ------------------------------------------------------------------------------------- */
+/* --- our own -------------------------------------------------------------------------------------
+ */
 
 const char *http1_status_words(unsigned status)
 {
@@ -215,8 +307,8 @@ const char *http1_status_words(unsigned status)
     return "";
 }
 
-int http1_write_own(struct buf *to, unsigned status, struct bytes body, bool keeps, struct bytes date,
-                    struct bytes extra)
+int http1_write_own(struct buf *to, unsigned status, struct bytes body, bool keeps,
+                    struct bytes date, struct bytes extra)
 {
     char length[48];
     int error = write_status_line(to, status, bytes_of(http1_status_words(status)));
@@ -229,7 +321,7 @@ int http1_write_own(struct buf *to, unsigned status, struct bytes body, bool kee
     if (!error && date.len)
         error = append_field(to, bytes_of("Date"), date);
     if (!error)
-        error = write_persistence(to, keeps, 1);
+        error = append_text(to, keeps ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
     if (!error)
         error = buf_append(to, extra);
     if (!error)

@@ -1,6 +1,10 @@
-/* Every length is checked against what encloses it; what is shorter than it says is malformed once the
- * whole message is there, and "more, please" before. */
+/* Every length is checked against what encloses it; what is shorter than it says is malformed once
+ * the whole message is there, and "more, please" before. We route by what we read here and the
+ * server serves by what it reads, so whatever TLS forbids and two readers could take differently
+ * (an extension twice, two host names, bytes behind a list's end) is malformed. */
 #include "codec/tls_hello.h"
+
+#include "base/check.h"
 
 #define RECORD_HANDSHAKE   22
 #define RECORD_HEAD_BYTES  5
@@ -44,8 +48,8 @@ static struct bytes take_vector(struct cursor *c, size_t length_bytes)
     return take(c, take_number(c, length_bytes));
 }
 
-/* Puts the handshake message together from its records. > 0: bytes of `in` used, *ret_message is whole; the
- * first record alone, when it holds the message, is not copied. */
+/* Puts the handshake message together from its records. > 0: bytes of `in` used, *ret_message is
+ * whole. */
 static int assemble(struct bytes in, uint8_t *memory, struct bytes *ret_message)
 {
     size_t used = 0, have = 0, wanted = MESSAGE_HEAD_BYTES;
@@ -67,8 +71,8 @@ static int assemble(struct bytes in, uint8_t *memory, struct bytes *ret_message)
         if (have && memory[0] != CLIENT_HELLO)
             return -1;
         if (have >= MESSAGE_HEAD_BYTES)
-            wanted = MESSAGE_HEAD_BYTES +
-                     ((size_t)memory[1] << 16 | (size_t)memory[2] << 8 | memory[3]);
+            wanted =
+                MESSAGE_HEAD_BYTES + ((size_t)memory[1] << 16 | (size_t)memory[2] << 8 | memory[3]);
         if (wanted > TLS_HELLO_MAX_BYTES)
             return -1;
         if (there < len && have < wanted)
@@ -79,56 +83,85 @@ static int assemble(struct bytes in, uint8_t *memory, struct bytes *ret_message)
     return (int)used;
 }
 
-/* RFC 6066 section 3: the first host_name counts. */
-static bool parse_server_name(struct bytes extension, struct bytes *ret_name)
+/* A cursor over the one vector that an extension consists of; bad when anything lies behind it. */
+static struct cursor list_of(struct bytes extension, size_t length_bytes)
 {
     struct cursor c = {.rest = extension};
-    struct cursor list = {.rest = take_vector(&c, 2)};
+    struct cursor list = {.rest = take_vector(&c, length_bytes)};
 
-    while (!c.is_bad && !list.is_bad && list.rest.len) {
-        size_t type = take_number(&list, 1);
-        struct bytes name = take_vector(&list, 2);
-        if (type == 0 && !ret_name->at)
-            *ret_name = name;
-    }
-    return !c.is_bad && !list.is_bad && !memchr(ret_name->at ? ret_name->at : extension.at, 0, ret_name->len);
+    list.is_bad = c.is_bad || c.rest.len || !list.rest.len;
+    return list;
 }
 
-static bool parse_alpn(struct bytes extension, struct bytes *ret_alpn)
+/* RFC 6066 section 3: no type twice, and host_name is the only one there is. */
+static bool parse_server_name(struct bytes extension, struct tls_hello *hello)
 {
-    struct cursor c = {.rest = extension};
-    struct cursor list = {.rest = take_vector(&c, 2)};
+    struct cursor list = list_of(extension, 2);
+    size_t type = take_number(&list, 1);
+    struct bytes name = take_vector(&list, 2);
 
-    *ret_alpn = take_vector(&list, 1);
-    return !c.is_bad && !list.is_bad;
+    if (list.is_bad || list.rest.len || type != 0 || !name.len || memchr(name.at, 0, name.len))
+        return false;
+    hello->server_name = name;
+    return true;
 }
 
-static bool parse_versions(struct bytes extension, uint16_t *ret_version)
+/* RFC 7301 section 3.1: a list of names, none of them empty. */
+static bool parse_alpn(struct bytes extension, struct tls_hello *hello)
 {
-    struct cursor c = {.rest = extension};
-    struct cursor list = {.rest = take_vector(&c, 1)};
+    struct cursor list = list_of(extension, 2);
 
-    while (!c.is_bad && list.rest.len > 1) {
+    hello->alpn = take_vector(&list, 1);
+    bool has_empty = !hello->alpn.len;
+    while (!list.is_bad && list.rest.len)
+        has_empty |= !take_vector(&list, 1).len;
+    return !list.is_bad && !has_empty;
+}
+
+/* RFC 8446 section 4.2.1: where it is, the legacy version says nothing. */
+static bool parse_versions(struct bytes extension, struct tls_hello *hello)
+{
+    struct cursor list = list_of(extension, 1);
+
+    hello->version = 0;
+    while (!list.is_bad && list.rest.len) {
         uint16_t version = (uint16_t)take_number(&list, 2);
         bool is_grease = (version & 0x0f0f) == 0x0a0a; /* RFC 8701 */
-        if (!is_grease && version > *ret_version)
-            *ret_version = version;
+        if (!is_grease && version > hello->version)
+            hello->version = version;
     }
-    return !c.is_bad;
+    return !list.is_bad;
 }
 
-static bool parse_extension(size_t type, struct bytes extension, struct tls_hello *hello)
+/* Those that are read; each at most once (RFC 8446 section 4.2). */
+static const struct {
+    uint16_t type;
+    bool (*parse)(struct bytes extension, struct tls_hello *hello);
+} known[] = {
+    {EXTENSION_SERVER_NAME, parse_server_name},
+    {EXTENSION_ALPN, parse_alpn},
+    {EXTENSION_VERSIONS, parse_versions},
+};
+
+static bool parse_extensions(struct bytes all, struct tls_hello *hello)
 {
-    switch (type) {
-    case EXTENSION_SERVER_NAME:
-        return parse_server_name(extension, &hello->server_name);
-    case EXTENSION_ALPN:
-        return parse_alpn(extension, &hello->alpn);
-    case EXTENSION_VERSIONS:
-        return parse_versions(extension, &hello->version);
-    default:
-        return true;
+    struct cursor c = {.rest = all};
+    bool is_seen[ARRAY_LEN(known)] = {0};
+
+    while (c.rest.len) {
+        size_t type = take_number(&c, 2), i = 0;
+        struct bytes extension = take_vector(&c, 2);
+        while (i < ARRAY_LEN(known) && known[i].type != type)
+            i++;
+        if (c.is_bad)
+            return false;
+        if (i == ARRAY_LEN(known))
+            continue;
+        if (is_seen[i] || !known[i].parse(extension, hello))
+            return false;
+        is_seen[i] = true;
     }
+    return true;
 }
 
 static bool parse_message(struct bytes message, struct tls_hello *hello)
@@ -136,23 +169,17 @@ static bool parse_message(struct bytes message, struct tls_hello *hello)
     struct cursor c = {.rest = message};
 
     hello->version = (uint16_t)take_number(&c, 2);
-    take(&c, 32);        /* random */
-    take_vector(&c, 1);  /* session id */
-    take_vector(&c, 2);  /* cipher suites */
-    take_vector(&c, 1);  /* compression methods */
+    take(&c, 32);       /* random */
+    take_vector(&c, 1); /* session id */
+    take_vector(&c, 2); /* cipher suites */
+    take_vector(&c, 1); /* compression methods */
     if (c.is_bad)
         return false;
     if (c.rest.len == 0)
         return true; /* no extensions: an old client without SNI */
 
-    struct cursor extensions = {.rest = take_vector(&c, 2)};
-    while (!c.is_bad && extensions.rest.len) {
-        size_t type = take_number(&extensions, 2);
-        struct bytes extension = take_vector(&extensions, 2);
-        if (extensions.is_bad || !parse_extension(type, extension, hello))
-            return false;
-    }
-    return !c.is_bad;
+    struct bytes extensions = take_vector(&c, 2);
+    return !c.is_bad && !c.rest.len && parse_extensions(extensions, hello);
 }
 
 int tls_hello_parse(struct bytes in, uint8_t *memory, struct tls_hello *ret_hello)

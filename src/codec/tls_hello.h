@@ -1,4 +1,5 @@
-/* A TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3) read in passing: who is asked for. */
+/* A TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3) read in passing: who is asked for.
+ */
 #pragma once
 
 #include "base/bytes.h"
@@ -12,7 +13,7 @@ struct tls_hello {
 };
 
 /* Reads a ClientHello from the beginning of a connection, split over records and reads in any way.
- * > 0: the hello is whole (bytes used; they stay in `in` and belong to the server), 0: more please, < 0: no
- * ClientHello. `memory` (TLS_HELLO_MAX_BYTES) receives the handshake message when several records carry it;
- * the views point into it or into `in`. */
+ * > 0: the hello is whole (bytes used; they stay in `in` and belong to the server), 0: more please,
+ * < 0: no ClientHello, which is said as soon as it is certain. `memory` (TLS_HELLO_MAX_BYTES)
+ * receives the handshake message without its record headers; the views point into it. */
 int tls_hello_parse(struct bytes in, uint8_t *memory, struct tls_hello *ret_hello);

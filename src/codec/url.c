@@ -1,5 +1,6 @@
-/* Decoding comes first, dot segments second, because the servers behind us do it in that order; then the
- * climbing test is made again on the path as someone would see it who decodes its slashes too. */
+/* Decoding comes first, dot segments second, because the servers behind us do it in that order;
+ * then the climbing test is made again on the path as someone would see it who decodes its slashes
+ * too. */
 #include "codec/url.h"
 
 static int hex_of(uint8_t c)
@@ -10,7 +11,8 @@ static int hex_of(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* --- targets ------------------------------------------------------------------------------------- */
+/* --- targets -------------------------------------------------------------------------------------
+ */
 
 static bool begins_with_nocase(struct bytes b, const char *prefix)
 {
@@ -57,7 +59,8 @@ bool url_target_parse(struct bytes target, struct url_target *ret_target)
     return ret_target->authority.len != 0;
 }
 
-/* --- paths --------------------------------------------------------------------------------------- */
+/* --- paths ---------------------------------------------------------------------------------------
+ */
 
 /* Where a segment ends and what it decodes to. */
 struct reader {
@@ -105,7 +108,8 @@ static bool is_dots(struct bytes segment, size_t count)
     return segment.len == count && memcmp(segment.at, "..", count) == 0;
 }
 
-/* Adds a segment; "." and ".." do their work instead. False: it climbs out, or there are too many. */
+/* Adds a segment; "." and ".." do their work instead. False: it climbs out, or there are too many.
+ */
 static bool add_segment(struct url_path *path, struct bytes segment, bool is_last)
 {
     if (is_dots(segment, 1) || is_dots(segment, 2)) {
@@ -166,21 +170,28 @@ bool url_path_normalise(struct bytes path, uint8_t *memory, struct url_path *ret
     return true;
 }
 
-/* --- hosts --------------------------------------------------------------------------------------- */
+/* --- hosts ---------------------------------------------------------------------------------------
+ */
 
 static bool is_host_char(uint8_t c)
 {
     bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 
-    return is_alnum || (c && strchr("-._~!$&'()*+,;=%", c));
+    return is_alnum || (c && strchr("-._~!$&'()*+,;=", c));
 }
 
+/* "[...]" with what an IPv6 address is written with; whether it is one matters to nobody who
+ * compares. */
 static bool is_ip_literal(struct bytes name)
 {
-    for (size_t i = 1; i + 1 < name.len; i++)
+    unsigned colons = 0;
+
+    for (size_t i = 1; i + 1 < name.len; i++) {
         if (hex_of(name.at[i]) < 0 && name.at[i] != ':' && name.at[i] != '.')
             return false;
-    return name.len > 3;
+        colons += name.at[i] == ':';
+    }
+    return colons >= 2;
 }
 
 static bool parse_port(struct bytes text, uint16_t *ret_port)

@@ -1,5 +1,6 @@
-/* The state machine has two states: inside a header (its bytes are collected, 14 at most) and inside a
- * payload (a number that is counted down). A header that lies whole in the batch is read where it lies. */
+/* The state machine has two states: inside a header (its bytes are collected, 14 at most) and
+ * inside a payload (a number that is counted down). A header that lies whole in the batch is read
+ * where it lies. */
 #include "codec/ws_frame.h"
 
 #define WS_CONTINUATION 0x0
@@ -17,13 +18,26 @@ enum track_flag {
 };
 
 struct header {
-    size_t size;     /* of the header, with a Close frame's code */
-    uint64_t payload; /* behind it */
-    uint16_t close_code;
+    size_t size;         /* of the header, with a Close frame's code */
+    uint64_t payload;    /* behind it */
+    uint16_t close_code; /* 0: no Close frame */
 };
 
+/* The code lies last in what counts as the header. One that says 0, which nobody may, counts as
+ * none. */
+static uint16_t close_code_at(const uint8_t *at, size_t size, bool is_masked, unsigned payload_len)
+{
+    const uint8_t *mask = is_masked ? at + 2 : (const uint8_t[2]){0};
+
+    if (payload_len < 2)
+        return NO_CODE;
+    unsigned code = (unsigned)(at[size - 2] ^ mask[0]) << 8 | (unsigned)(at[size - 1] ^ mask[1]);
+    return code ? (uint16_t)code : NO_CODE;
+}
+
 /* > 0: the header is whole, *ret is filled; 0: more bytes are needed; < 0: no frame. */
-static int read_header(const uint8_t *at, size_t have, bool is_masked, uint8_t *flags, struct header *ret)
+static int read_header(const uint8_t *at, size_t have, bool is_masked, uint8_t *flags,
+                       struct header *ret)
 {
     if (have < 2)
         return 0;
@@ -59,12 +73,8 @@ static int read_header(const uint8_t *at, size_t have, bool is_masked, uint8_t *
     }
     *ret = (struct header){.size = size, .payload = payload};
     if (opcode == WS_CLOSE) {
-        ret->close_code = NO_CODE;
-        if (short_len >= 2) {
-            const uint8_t *mask = is_masked ? at + 2 : (const uint8_t[4]){0};
-            ret->close_code = (uint16_t)((at[size - 2] ^ mask[0]) << 8 | (at[size - 1] ^ mask[1]));
-            ret->payload -= 2;
-        }
+        ret->close_code = close_code_at(at, size, is_masked, short_len);
+        ret->payload -= short_len ? 2 : 0;
     }
     if (!is_control)
         *flags = is_fin ? (uint8_t)(*flags & ~IN_MESSAGE) : (uint8_t)(*flags | IN_MESSAGE);
@@ -105,7 +115,8 @@ static size_t take_header(struct ws_track *t, const uint8_t *at, size_t len, boo
     return header.size - had;
 }
 
-void ws_track_feed(struct ws_track *track, struct bytes bytes, bool is_masked, struct ws_seen *ret_seen)
+void ws_track_feed(struct ws_track *track, struct bytes bytes, bool is_masked,
+                   struct ws_seen *ret_seen)
 {
     struct ws_track t = *track;
     struct ws_seen seen = {.first_boundary = SIZE_MAX};

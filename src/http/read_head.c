@@ -15,11 +15,15 @@ const struct head_kind head_of_answer = {http1_response_parse, REASON_ANSWER_TOO
                                          REASON_SERVER_LEFT};
 
 /* As the parser answers; < 0 also when the limit is passed and the head is still not whole. */
-static int parse(const struct read_head *r, enum reason *ret_why)
+static int parse(struct read_head *r, enum reason *ret_why)
 {
-    struct bytes in = buf_bytes(r->into);
-    int used = in.len ? r->kind->parse(in, r->fields_max, r->head, ret_why) : 0;
+    struct bytes in = buf_bytes(r->into), news = bytes_from(in, r->judged_bytes);
+    int used = 0;
 
+    if (news.len && memchr(news.at, '\n', news.len)) { /* else no line has ended since */
+        used = r->kind->parse(in, r->fields_max, r->head, ret_why);
+        r->judged_bytes = in.len;
+    }
     if ((used == 0 && in.len >= r->limit_bytes) || (used > 0 && (uint32_t)used > r->limit_bytes)) {
         *ret_why = r->kind->too_large;
         return -1;
@@ -68,6 +72,7 @@ static void read_head_leave(struct read_head *r)
 
 void read_head_start(struct read_head *read, struct flow *parent)
 {
+    read->judged_bytes = 0;
     flow_start(&read->flow, &read_head_kind, parent->runner, parent);
     flow_adopt(&read->flow, &read->stream->source, REASON_DONE);
 }

@@ -210,7 +210,7 @@ static int write_status_line(struct buf *to, unsigned status, struct bytes words
 }
 
 static int write_answer_fields(struct buf *to, const struct http1_head *answer, bool is_handshake,
-                               const struct options *options)
+                               bool knows_chunks, const struct options *options)
 {
     bool has_no_body = answer->status < 200 || answer->status == 204; /* RFC 9110 section 8.6 */
 
@@ -219,6 +219,8 @@ static int write_answer_fields(struct buf *to, const struct http1_head *answer, 
         if (goes_no_further(options, field->name) || (has_no_body && is_framing(field->name)))
             continue;
         if (!is_handshake && bytes_equal_nocase(field->name, bytes_of("sec-websocket-accept")))
+            continue;
+        if (!knows_chunks && bytes_equal_nocase(field->name, bytes_of("transfer-encoding")))
             continue;
         int error = append_field(to, field->name, field->value);
         if (error)
@@ -245,7 +247,7 @@ int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_
     if (!error)
         error = write_status_line(to, answer->status, answer->words);
     if (!error)
-        error = write_answer_fields(to, answer, is_handshake, &options);
+        error = write_answer_fields(to, answer, is_handshake, client_minor_version > 0, &options);
     if (!error && date.len && !is_interim && !http1_find(answer, "date").at)
         error = append_field(to, bytes_of("Date"), date);
     if (!error && is_handshake)

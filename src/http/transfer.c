@@ -54,19 +54,39 @@ static enum transfer_state pass_on(struct transfer *t, struct bytes bytes)
     return error ? TRANSFER_NO_MEMORY : TRANSFER_GOES_ON;
 }
 
+/* The payload alone, piece by piece; a piece that is not taken at once waits with those before it. */
+static ssize_t pass_on_payload(struct transfer *t, struct bytes in)
+{
+    size_t used = 0;
+
+    while (used < in.len && !http1_body_has_ended(&t->body)) {
+        struct bytes payload;
+        ssize_t piece = http1_body_piece(&t->body, bytes_from(in, used), &payload);
+        if (piece < 0)
+            return -EBADMSG;
+        int error = buf_append(&t->unsent, payload);
+        if (error)
+            return error;
+        used += (size_t)piece;
+    }
+    return (ssize_t)used;
+}
+
 /* Takes what of `in` belongs to the body. */
 static enum transfer_state take(struct transfer *t, struct bytes in, size_t *ret_used)
 {
-    ssize_t used = http1_body_feed(&t->body, in);
+    ssize_t used = t->unframes ? pass_on_payload(t, in) : http1_body_feed(&t->body, in);
 
     *ret_used = 0;
+    if (used == -ENOMEM)
+        return TRANSFER_NO_MEMORY;
     if (used < 0)
         return TRANSFER_MALFORMED;
     t->moved_bytes += (uint64_t)used;
     if (t->limit_bytes && t->moved_bytes > t->limit_bytes)
         return TRANSFER_TOO_LARGE;
     *ret_used = (size_t)used;
-    return used ? pass_on(t, bytes_slice(in, 0, (size_t)used)) : TRANSFER_GOES_ON;
+    return used && !t->unframes ? pass_on(t, bytes_slice(in, 0, (size_t)used)) : TRANSFER_GOES_ON;
 }
 
 static enum transfer_state move_ahead(struct transfer *t)

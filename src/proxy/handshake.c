@@ -234,7 +234,8 @@ enum reason handshake_begin_download(struct handshake *h, struct stream *client,
     if (http1_response_body(&h->reply_head, h->request_head.method, &body) != REASON_DONE)
         return REASON_ANSWER_MALFORMED;
     h->server_keeps = http1_keeps(&h->reply_head) && body.kind != BODY_UNTIL_CLOSE;
-    h->keeps = h->keeps && body.kind != BODY_UNTIL_CLOSE;
+    bool unframes = body.kind == BODY_CHUNKED && h->request_head.minor_version == 0;
+    h->keeps = h->keeps && body.kind != BODY_UNTIL_CLOSE && !unframes;
     h->silence_usec = is_event_stream(&h->reply_head) ? h->route->relay.idle_usec
                                                       : h->route->deadlines.response;
     enum reason why = written(http1_write_answer(&h->out, &h->reply_head, false, h->keeps,
@@ -243,6 +244,7 @@ enum reason handshake_begin_download(struct handshake *h, struct stream *client,
         return why;
     buf_consume(&h->reply, h->read.used);
     transfer_init(&h->download, server, client, &h->reply, &body);
+    h->download.unframes = unframes;
     transfer_put_first(&h->download, &h->out);
     return REASON_DONE;
 }

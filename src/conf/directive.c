@@ -12,11 +12,14 @@
 #define USEC_PER_SEC     UINT64_C(1000000)
 #define NEAR_ENOUGH      3
 #define VALUE_FILE_BYTES 65536
+#define ERRORS_TOLD      100
 
 void complain_at(struct loader *loader, struct mark mark, const char *hint, const char *format, ...)
 {
     char words[WORDS_BYTES];
-    char *quote = hint ? NULL : report_quote_hint(loader->report, mark);
+    bool is_told = report_count(loader->report) >=
+                   ERRORS_TOLD; /* only counted, so nothing is made up for it */
+    char *quote = hint || is_told ? NULL : report_quote_hint(loader->report, mark);
     va_list args;
 
     va_start(args, format);
@@ -26,7 +29,8 @@ void complain_at(struct loader *loader, struct mark mark, const char *hint, cons
     free(quote);
 }
 
-/* --- words ----------------------------------------------------------------------------------------- */
+/* --- words
+ * ----------------------------------------------------------------------------------------- */
 
 static size_t least(size_t a, size_t b)
 {
@@ -69,24 +73,30 @@ const char *nearest_word(const char *text, const char *const *words)
     return best;
 }
 
-static void list_words(char *text, size_t size, const char *const *words)
+void list_words(char *text, size_t size, const char *const *words)
 {
     size_t used = strlen(text);
 
-    for (bool is_first = true; words && *words && used < size; words++, is_first = false)
+    for (bool is_first = true; words && *words; words++, is_first = false) {
+        if (used + strlen(*words) + sizeof ", ..." >= size) {
+            snprintf(text + used, size - used, ", ...");
+            return;
+        }
         used += (size_t)snprintf(text + used, size - used, "%s%s", is_first ? "" : ", ", *words);
+    }
 }
 
-/* --- values ---------------------------------------------------------------------------------------- */
+/* --- values
+ * ---------------------------------------------------------------------------------------- */
 
-const char *path_beside(struct arena *arena, const char *file, const char *path)
+const char *path_beside(struct loader *loader, const char *file, const char *path)
 {
     const char *slash = file ? memrchr(file, '/', strlen(file)) : NULL;
     size_t directory = slash ? (size_t)(slash - file) + 1 : 0;
 
     if (path[0] == '/' || !directory)
         return path;
-    char *joined = arena_alloc(arena, directory + strlen(path) + 1);
+    char *joined = loader_alloc(loader, directory + strlen(path) + 1);
     if (!joined)
         return NULL;
     memcpy(joined, file, directory);
@@ -96,21 +106,24 @@ const char *path_beside(struct arena *arena, const char *file, const char *path)
 
 static const char *text_of_file(struct loader *loader, const struct tree *name)
 {
-    const char *path = path_beside(loader->arena, name->mark.file, name->text);
+    const char *path = path_beside(loader, name->mark.file, name->text);
     struct bytes text = {0};
     int error = path ? loader->source->read(loader->source, path, &text) : -ENOMEM;
 
     if (error) {
-        complain_at(loader, name->mark, "is the path right, and may this user read it?", "cannot read \"%s\": %s",
-                    name->text, strerror(-error));
+        complain_at(loader, name->mark, "is the path right, and may this user read it?",
+                    "cannot read \"%s\": %s", name->text, strerror(-error));
         return NULL;
     }
     while (text.len && (text.at[text.len - 1] == '\n' || text.at[text.len - 1] == '\r'))
         text.len--;
-    char *copy = text.len <= VALUE_FILE_BYTES ? arena_text(loader->arena, text) : NULL;
+    bool is_text = text.len <= VALUE_FILE_BYTES &&
+                   !memchr(text.at ? text.at : (const uint8_t *)"", 0, text.len);
+    char *copy = is_text ? loader_text(loader, text) : NULL;
     free((void *)(uintptr_t)text.at);
-    if (!copy)
-        complain_at(loader, name->mark, NULL, "\"%s\" is too large for a value", name->text);
+    if (!is_text)
+        complain_at(loader, name->mark, NULL, "\"%s\" is no value: too large, or with a NUL",
+                    name->text);
     return copy;
 }
 
@@ -119,27 +132,31 @@ static const char *text_of_environment(struct loader *loader, const struct tree 
     const char *value = loader->source->environment(loader->source, name->text);
 
     if (!value) {
-        complain_at(loader, name->mark, "set it before turnout is started", "the environment has no variable \"%s\"",
-                    name->text);
+        complain_at(loader, name->mark, "set it before turnout is started",
+                    "the environment has no variable \"%s\"", name->text);
         return NULL;
     }
-    return arena_text(loader->arena, bytes_of(value));
+    return loader_text(loader, bytes_of(value));
 }
 
-const char *value_text(struct loader *loader, const struct tree *value, const char *what, bool *ret_is_secret)
+bool value_is_elsewhere(const struct tree *value)
 {
     const struct tree_entry *only = value->kind == TREE_MAP ? value->first : NULL;
 
-    *ret_is_secret = false;
+    return only && !only->next && only->value->kind == TREE_SCALAR &&
+           (strcmp(only->key, "file") == 0 || strcmp(only->key, "env") == 0);
+}
+
+const char *value_text(struct loader *loader, const struct tree *value, const char *what,
+                       bool *ret_is_secret)
+{
+    *ret_is_secret = value_is_elsewhere(value);
     if (value->kind == TREE_SCALAR)
         return value->text;
-    if (only && !only->next && only->value->kind == TREE_SCALAR) {
-        *ret_is_secret = true;
-        if (strcmp(only->key, "file") == 0)
-            return text_of_file(loader, only->value);
-        if (strcmp(only->key, "env") == 0)
-            return text_of_environment(loader, only->value);
-    }
+    if (*ret_is_secret && strcmp(value->first->key, "file") == 0)
+        return text_of_file(loader, value->first->value);
+    if (*ret_is_secret)
+        return text_of_environment(loader, value->first->value);
     complain_at(loader, value->mark, NULL, "%s: a single value is wanted here, not a %s", what,
                 value->kind == TREE_MAP ? "map" : "list");
     return NULL;
@@ -158,24 +175,24 @@ bool value_is_list(struct loader *loader, const struct tree *value, const char *
 {
     if (value->kind == TREE_LIST)
         return true;
-    complain_at(loader, value->mark, NULL, "%s: a list (lines with \"- \", or [ a, b ]) is wanted here, not a %s", what,
+    complain_at(loader, value->mark, NULL,
+                "%s: a list (lines with \"- \", or [ a, b ]) is wanted here, not a %s", what,
                 value->kind == TREE_MAP ? "map" : "single value");
     return false;
 }
 
-/* --- types ----------------------------------------------------------------------------------------- */
+/* --- types
+ * ----------------------------------------------------------------------------------------- */
 
-/* Digits, then letters. False: not that, or too large. */
+/* Digits, then letters. False: not that. Too large is very large. */
 static bool split_number(const char *text, uint64_t *ret_number, const char **ret_unit)
 {
     uint64_t number = 0;
     const char *at = text;
 
-    for (; *at >= '0' && *at <= '9'; at++) {
-        if (number > UINT64_MAX / 10 - 1)
-            return false;
-        number = number * 10 + (uint64_t)(*at - '0');
-    }
+    for (; *at >= '0' && *at <= '9'; at++)
+        number =
+            number > UINT64_MAX / 10 - 1 ? UINT64_MAX / 10 : number * 10 + (uint64_t)(*at - '0');
     *ret_number = number;
     *ret_unit = at;
     return at != text;
@@ -194,8 +211,8 @@ static bool parse_with_units(const char *text, const struct unit *units, uint64_
     if (!split_number(text, &number, &unit))
         return false;
     for (; units->name; units++)
-        if (strcmp(unit, units->name) == 0 && number <= UINT64_MAX / units->factor) {
-            *ret_value = number * units->factor;
+        if (strcmp(unit, units->name) == 0) {
+            *ret_value = number <= UINT64_MAX / units->factor ? number * units->factor : UINT64_MAX;
             return true;
         }
     *ret_value = 0;
@@ -209,9 +226,9 @@ static const struct unit time_units[] = {{"us", 1},
                                          {"h", 3600 * USEC_PER_SEC},
                                          {"d", 86400 * USEC_PER_SEC},
                                          {NULL, 0}};
-static const struct unit size_units[] = {{"", 1},         {"b", 1},         {"k", 1024},
-                                         {"K", 1024},     {"m", 1048576},   {"M", 1048576},
-                                         {"g", 1 << 30},  {"G", 1 << 30},   {NULL, 0}};
+static const struct unit size_units[] = {{"", 1},        {"b", 1},       {"k", 1024},
+                                         {"K", 1024},    {"m", 1048576}, {"M", 1048576},
+                                         {"g", 1 << 30}, {"G", 1 << 30}, {NULL, 0}};
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 static const struct unit percent_units[] = {{"%", 1}, {NULL, 0}};
 
@@ -219,13 +236,26 @@ static const struct {
     const struct unit *units;
     const char *wanted;
     uint64_t scale; /* of the bounds */
-    const char *scale_name;
 } numeric[] = {
-    [TYPE_NUMBER] = {no_units, "write a whole number", 1, ""},
-    [TYPE_TIME] = {time_units, "write a time such as 3s, 500ms, 2m or 1h (0 means none)", USEC_PER_SEC, " seconds"},
-    [TYPE_SIZE] = {size_units, "write a size such as 32k, 64m or 1g (0 means none)", 1, " bytes"},
-    [TYPE_PERCENT] = {percent_units, "write a share such as 10%", 1, "%"},
+    [TYPE_NUMBER] = {no_units, "write a whole number", 1},
+    [TYPE_TIME] = {time_units, "write a time such as 3s, 500ms, 2m or 1h", USEC_PER_SEC},
+    [TYPE_SIZE] = {size_units, "write a size such as 32k, 64m or 1g", 1},
+    [TYPE_PERCENT] = {percent_units, "write a share such as 10%", 1},
 };
+
+void value_write(enum directive_type type, uint64_t value, char ret_text[VALUE_CHARS])
+{
+    const struct unit *best = numeric[type].units;
+
+    for (const struct unit *unit = best; unit->name; unit++)
+        if (value % unit->factor == 0 && unit->factor > best->factor)
+            best = unit;
+    if (value == 0 && type != TYPE_PERCENT)
+        snprintf(ret_text, VALUE_CHARS, "0");
+    else
+        snprintf(ret_text, VALUE_CHARS, "%llu%s", (unsigned long long)(value / best->factor),
+                 best->name);
+}
 
 struct value {
     struct loader *loader;
@@ -236,36 +266,51 @@ struct value {
     const char *shown; /* in errors: the text, or *** for a secret */
 };
 
-static void wrong(const struct value *v, const char *wanted)
+static void wrong(const struct value *v, const char *why, const char *wanted)
 {
-    char what[WORDS_BYTES];
+    complain_at(v->loader, v->mark, wanted, "%s%s%s: \"%s\" %s", v->section->name,
+                v->section->name[0] ? "." : "", v->row->name, v->shown, why);
+}
 
-    snprintf(what, sizeof what, "%s%s%s: \"%s\" will not do", v->section->name, v->section->name[0] ? "." : "",
-             v->row->name, v->shown);
-    complain_at(v->loader, v->mark, wanted, "%s", what);
+static void out_of_bounds(const struct value *v, uint64_t number)
+{
+    enum directive_type type = v->row->type;
+    uint64_t scale = numeric[type].scale;
+    char hint[WORDS_BYTES], min[VALUE_CHARS], max[VALUE_CHARS];
+
+    value_write(type, v->row->min * scale, min);
+    value_write(type, v->row->max * scale, max);
+    if (v->row->max)
+        snprintf(hint, sizeof hint, "write a value from %s to %s", min, max);
+    else
+        snprintf(hint, sizeof hint, "write a smaller one");
+    wrong(v, number < v->row->min * scale ? "is too small" : "is too large", hint);
 }
 
 static void load_numeric(const struct value *v, uint64_t *field)
 {
-    uint64_t scale = numeric[v->row->type].scale, number;
-    char bounds[WORDS_BYTES];
+    enum directive_type type = v->row->type;
+    uint64_t scale = numeric[type].scale, number;
+    bool is_bare = v->text[0] && v->text[strspn(v->text, "0123456789")] == '\0';
+    bool may_be_none = (type == TYPE_TIME || type == TYPE_SIZE) && v->row->min == 0;
+    char hint[WORDS_BYTES];
 
-    if (!parse_with_units(v->text, numeric[v->row->type].units, &number)) {
-        wrong(v, numeric[v->row->type].wanted);
-        return;
+    if (!parse_with_units(v->text, numeric[type].units, &number)) {
+        snprintf(hint, sizeof hint, "%s%s", numeric[type].wanted,
+                 may_be_none ? " (0 means none)" : "");
+        wrong(v, is_bare ? "has no unit" : "will not do", hint);
+    } else if (number < v->row->min * scale ||
+               number > (v->row->max ? v->row->max * scale : UINT64_MAX / 2)) {
+        out_of_bounds(v, number);
+    } else {
+        *field = number;
     }
-    if (number < v->row->min * scale || (v->row->max && number > v->row->max * scale)) {
-        snprintf(bounds, sizeof bounds, v->row->max ? "write a value from %llu to %llu%s" : "write at least %llu%.0llu%s",
-                 (unsigned long long)v->row->min, (unsigned long long)v->row->max, numeric[v->row->type].scale_name);
-        wrong(v, bounds);
-        return;
-    }
-    *field = number;
 }
 
 static void load_flag(const struct value *v, bool *field)
 {
-    static const char *const yes[] = {"yes", "true", "on", NULL}, *const no[] = {"no", "false", "off", NULL};
+    static const char *const yes[] = {"yes", "true", "on", NULL}, *const no[] = {"no", "false",
+                                                                                 "off", NULL};
 
     for (size_t i = 0; yes[i]; i++) {
         if (strcmp(v->text, yes[i]) == 0 || strcmp(v->text, no[i]) == 0) {
@@ -273,7 +318,7 @@ static void load_flag(const struct value *v, bool *field)
             return;
         }
     }
-    wrong(v, "write yes or no");
+    wrong(v, "will not do", "write yes or no");
 }
 
 static void load_mode(const struct value *v, uint64_t *field)
@@ -281,13 +326,12 @@ static void load_mode(const struct value *v, uint64_t *field)
     uint64_t mode = 0;
     size_t len = strlen(v->text);
 
-    for (size_t i = 0; i < len; i++) {
-        if (v->text[i] < '0' || v->text[i] > '7' || len > 4) {
-            wrong(v, "write permissions in octal, such as \"0660\"");
-            return;
-        }
-        mode = mode << 3 | (uint64_t)(v->text[i] - '0');
+    if (len == 0 || len > 4 || v->text[strspn(v->text, "01234567")]) {
+        wrong(v, "will not do", "write permissions in octal, such as \"0660\"");
+        return;
     }
+    for (size_t i = 0; i < len; i++)
+        mode = mode << 3 | (uint64_t)(v->text[i] - '0');
     *field = mode;
 }
 
@@ -302,8 +346,10 @@ const char *const *directive_words(const struct directive *row)
         const char *name;
         const char *const *words;
     } rows[] = {
-        {"level", level},           {"format", format},
-        {"mode", mode},             {"on_removed", on_removed},
+        {"level", level},
+        {"format", format},
+        {"mode", mode},
+        {"on_removed", on_removed},
         {"encoded_slashes", encoded_slashes},
     };
 
@@ -324,13 +370,13 @@ static void load_word(const struct value *v, int *field)
             return;
         }
     list_words(hint, sizeof hint, words);
-    wrong(v, hint);
+    wrong(v, "will not do", hint);
 }
 
 static void load_text(const struct value *v, const char **field)
 {
     if (v->text[0] == '\0')
-        wrong(v, "write something, or leave the key out");
+        wrong(v, "is empty", "write something, or leave the key out");
     else
         *field = v->text;
 }
@@ -339,7 +385,7 @@ static void load_path(const struct value *v, const char **field)
 {
     load_text(v, field);
     if (*field == v->text)
-        *field = path_beside(v->loader->arena, v->mark.file, v->text);
+        *field = path_beside(v->loader, v->mark.file, v->text);
 }
 
 static void load_value(const struct value *v, void *fields)
@@ -371,7 +417,8 @@ static void load_value(const struct value *v, void *fields)
     }
 }
 
-/* --- sections -------------------------------------------------------------------------------------- */
+/* --- sections
+ * -------------------------------------------------------------------------------------- */
 
 void section_preset(struct loader *loader, const struct section *section, void *fields)
 {
@@ -399,7 +446,8 @@ static bool is_handled_elsewhere(const struct section *section, const char *name
     return false;
 }
 
-static void complain_unknown(struct loader *loader, const struct section *section, const struct tree_entry *entry)
+static void complain_unknown(struct loader *loader, const struct section *section,
+                             const struct tree_entry *entry)
 {
     const char *names[64];
     char hint[WORDS_BYTES] = "known here: ";
@@ -410,21 +458,23 @@ static void complain_unknown(struct loader *loader, const struct section *sectio
     for (const char *const *other = section->others; other && *other && count < 63; other++)
         names[count++] = *other;
     names[count] = NULL;
-    const char *near = nearest_word(entry->key, names);
+    const char *near =
+        report_count(loader->report) < ERRORS_TOLD ? nearest_word(entry->key, names) : NULL;
     if (near)
         snprintf(hint, sizeof hint, "did you mean \"%s\"?", near);
     else
         list_words(hint, sizeof hint, names);
-    complain_at(loader, entry->mark, hint, "unknown key \"%s\"%s%s", entry->key, section->name[0] ? " in " : "",
-                section->name);
+    complain_at(loader, entry->mark, hint, "unknown key \"%s\"%s%s", entry->key,
+                section->name[0] ? " in " : "", section->name);
 }
 
-static void load_entry(struct loader *loader, const struct section *section, const struct directive *row,
-                       const struct tree_entry *entry, void *fields)
+static void load_entry(struct loader *loader, const struct section *section,
+                       const struct directive *row, const struct tree_entry *entry, void *fields)
 {
     bool is_secret;
     const char *text = value_text(loader, entry->value, row->name, &is_secret);
-    const struct value v = {loader, section, row, entry->value->mark, text, is_secret ? "***" : text};
+    const struct value v = {
+        loader, section, row, entry->value->mark, text, is_secret ? "***" : text};
 
     if (!text)
         return;
@@ -433,8 +483,8 @@ static void load_entry(struct loader *loader, const struct section *section, con
         settings_keep_secret(loader, (char *)fields + row->offset);
 }
 
-void section_load_one(struct loader *loader, const struct section *section, const struct tree_entry *entry,
-                      void *fields)
+void section_load_one(struct loader *loader, const struct section *section,
+                      const struct tree_entry *entry, void *fields)
 {
     const struct directive *row = find_row(section, entry->key);
 
@@ -442,7 +492,8 @@ void section_load_one(struct loader *loader, const struct section *section, cons
         load_entry(loader, section, row, entry, fields);
 }
 
-void section_load(struct loader *loader, const struct section *section, const struct tree *map, void *fields)
+void section_load(struct loader *loader, const struct section *section, const struct tree *map,
+                  void *fields)
 {
     if (!map || !value_is_map(loader, map, section->name))
         return;

@@ -8,6 +8,7 @@
 
 #define ERRORS_MAX 100
 #define WORDS_MAX  512
+#define LINE_MAX   160 /* characters of a line that are shown */
 
 struct known {
     char *file;
@@ -17,7 +18,8 @@ struct known {
 
 struct error {
     struct mark mark;
-    size_t file_number;
+    size_t file_number; /* in the order in which files were read; what is in no file comes first */
+    size_t number;      /* as found */
     char *words, *hint;
 };
 
@@ -65,8 +67,19 @@ static size_t number_of(const struct report *report, const char *file)
     return report->known_count;
 }
 
-/* The number of that file, which is known from now on; known_count: no memory, or no file. Names are the report's own,
- * since it outlives what it reports on. */
+/* What is printed is text for a terminal, whatever the file holds. */
+static char *clean_copy(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+
+    for (char *at = copy; at && *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
+    return copy;
+}
+
+/* The number of that file, which is known from now on; known_count: no memory, or no file. Names
+ * are the report's own, since it outlives what it reports on. */
 static size_t know(struct report *report, const char *file)
 {
     size_t number = number_of(report, file);
@@ -125,15 +138,23 @@ void report_add(struct report *report, struct mark mark, const char *hint, const
     if (!more)
         return;
     report->error = more;
-    size_t number = know(report, mark.file);
+    size_t number = know(report, mark.file), order = mark.file ? number + 1 : 0;
     mark.file = number < report->known_count ? report->known[number].file : NULL;
     va_start(args, format);
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
-    more[report->kept++] = (struct error){mark, number, strdup(words), hint ? strdup(hint) : NULL};
+    more[report->kept] =
+        (struct error){mark, order, report->kept, clean_copy(words), clean_copy(hint)};
+    report->kept++;
 }
 
-/* --- advice to quote ------------------------------------------------------------------------------- */
+/* --- advice to quote
+ * ------------------------------------------------------------------------------- */
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 static bool is_end(uint8_t c)
 {
@@ -151,24 +172,33 @@ static struct bytes trim_closers(struct bytes word)
     for (;;) {
         int depth = 0;
         for (size_t i = 0; i < word.len; i++)
-            depth += (word.at[i] == '{' || word.at[i] == '[') - (word.at[i] == '}' || word.at[i] == ']');
+            depth +=
+                (word.at[i] == '{' || word.at[i] == '[') - (word.at[i] == '}' || word.at[i] == ']');
         if (depth >= 0 || !word.len)
             return word;
         word.len--;
     }
 }
 
-static bool wants_quotes(struct bytes word)
+static bool begins_as_other(uint8_t first)
+{
+    return first == '*' || first == '@' || first == '%' || first == '`' || first == '&' ||
+           first == '!';
+}
+
+/* What looks like a path template or an address in brackets wants quotes wherever the error is;
+ * what could as well be meant (an alias, a map) only where it is the error. */
+static bool wants_quotes(struct bytes word, bool is_here)
 {
     uint8_t first = word.len ? word.at[0] : 0;
 
-    if (first == '"' || first == '\'' || first == '#')
+    if (first == '"' || first == '\'')
         return false;
     if (holds(word, "/{") || holds(word, "}/") || (first == '[' && holds(word, "]:")))
         return true;
-    if (first == '{' && word.len > 2 && word.at[word.len - 1] == '}')
-        return true;
-    return (first == '*' || first == '@' || first == '%' || first == '`' || first == '&') && word.len > 1;
+    if (!is_here || word.len < 2)
+        return false;
+    return begins_as_other(first) || (first == '{' && word.at[word.len - 1] == '}');
 }
 
 char *report_quote_hint(const struct report *report, struct mark mark)
@@ -176,14 +206,15 @@ char *report_quote_hint(const struct report *report, struct mark mark)
     struct bytes line = report_line(report, mark.file, mark.line);
     char hint[WORDS_MAX];
 
-    for (size_t at = 0; at < line.len;) {
+    for (size_t at = 0; at < line.len && line.at[at] != '#';) {
         size_t end = at;
         while (end < line.len && !is_end(line.at[end]))
             end++;
         struct bytes word = trim_closers(bytes_slice(line, at, end));
-        if (wants_quotes(word)) {
-            snprintf(hint, sizeof hint, "YAML reads this as something else than text; put it in quotes: \"%.*s\"",
-                     (int)word.len, (const char *)word.at);
+        if (wants_quotes(word, at < mark.column && mark.column <= end + 1)) {
+            snprintf(hint, sizeof hint,
+                     "YAML reads this as something else than text; put it in quotes: \"%.*s\"",
+                     (int)least(word.len, LINE_MAX), (const char *)word.at);
             return strdup(hint);
         }
         at = end + 1;
@@ -191,7 +222,8 @@ char *report_quote_hint(const struct report *report, struct mark mark)
     return NULL;
 }
 
-/* --- showing --------------------------------------------------------------------------------------- */
+/* --- showing
+ * --------------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
 {
@@ -201,7 +233,9 @@ static int compare(const void *a, const void *b)
         return x->file_number < y->file_number ? -1 : 1;
     if (x->mark.line != y->mark.line)
         return x->mark.line < y->mark.line ? -1 : 1;
-    return x->mark.column < y->mark.column ? -1 : x->mark.column > y->mark.column;
+    if (x->mark.column != y->mark.column)
+        return x->mark.column < y->mark.column ? -1 : 1;
+    return x->number < y->number ? -1 : 1;
 }
 
 static void sort(const struct report *report)
@@ -232,16 +266,36 @@ __attribute__((format(printf, 2, 3))) static void say(struct text *text, const c
     va_end(again);
 }
 
-/* The line with its tabs kept, and a caret under the column, whatever the tabs are wide. */
+/* The bytes of `len` characters of UTF-8, from `at` on. */
+static size_t after_characters(struct bytes line, size_t at, size_t len)
+{
+    while (at < line.len && len-- > 0)
+        do
+            at++;
+        while (at < line.len && (line.at[at] & 0xc0) == 0x80);
+    return at;
+}
+
+/* The line, or the part of a long one around the column, and a caret under the column. Tabs are
+ * kept in both, so that the caret stands right whatever they are wide. */
 static void say_line(struct text *text, const struct report *report, struct mark mark)
 {
     struct bytes line = report_line(report, mark.file, mark.line);
+    uint32_t skipped = mark.column > LINE_MAX / 2 ? mark.column - LINE_MAX / 2 : 0;
 
-    if (!line.at)
+    if (!line.len)
         return;
-    say(text, "    %.*s\n    ", (int)line.len, (const char *)line.at);
-    for (uint32_t i = 1; i < mark.column && i <= line.len; i++)
-        say(text, "%c", line.at[i - 1] == '\t' ? '\t' : ' ');
+    size_t from = after_characters(line, 0, skipped);
+    size_t to = after_characters(line, from, LINE_MAX),
+           caret = after_characters(line, from, mark.column - skipped - 1);
+    say(text, "    ");
+    for (size_t i = from; i < to; i++)
+        say(text, "%c",
+            (line.at[i] < ' ' && line.at[i] != '\t') || line.at[i] == 0x7f ? '?' : line.at[i]);
+    say(text, "\n    ");
+    for (size_t i = from; i < caret; i++)
+        if ((line.at[i] & 0xc0) != 0x80)
+            say(text, "%c", line.at[i] == '\t' ? '\t' : ' ');
     say(text, "^\n");
 }
 
@@ -272,10 +326,12 @@ char *report_text(const struct report *report)
 }
 
 void report_each(const struct report *report,
-                 void (*tell)(void *to, struct mark mark, const char *words, const char *hint), void *to)
+                 void (*tell)(void *to, struct mark mark, const char *words, const char *hint),
+                 void *to)
 {
     sort(report);
     for (size_t i = 0; i < report->kept; i++)
-        tell(to, report->error[i].mark, report->error[i].words ? report->error[i].words : "out of memory",
+        tell(to, report->error[i].mark,
+             report->error[i].words ? report->error[i].words : "out of memory",
              report->error[i].hint);
 }

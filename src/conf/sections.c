@@ -17,8 +17,8 @@ static const struct directive top_rows[] = {
 #include "conf/directives.def"
 #undef DIRECTIVES_top
 };
-SECTION(top, "", "include", "admin", "listeners", "timeouts", "tcp", "limits", "trusted_proxies", "log", "pools",
-        "routes", "on_removed")
+SECTION(top, "", "include", "admin", "listeners", "timeouts", "tcp", "limits", "trusted_proxies",
+        "log", "pools", "routes")
 
 #undef STRUCT
 #define STRUCT struct timeouts
@@ -31,7 +31,11 @@ static const struct directive timeouts_rows[] = {
 SECTION(timeouts, "timeouts", "lifetime_jitter")
 
 #undef STRUCT
-#define STRUCT struct route_settings
+/* Its field is in two structs, and is given by itself. */
+struct lifetime {
+    uint64_t lifetime_jitter;
+};
+#define STRUCT struct lifetime
 static const struct directive lifetime_rows[] = {
 #define DIRECTIVES_lifetime
 #define ROW ROW_

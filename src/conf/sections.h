@@ -1,8 +1,9 @@
-/* The tables of directives.def, as sections: for the loader and for whoever shows or documents them. */
+/* The tables of directives.def, as sections: for the loader and for whoever shows or documents
+ * them. */
 #pragma once
 
 #include "conf/directive.h"
 
-extern const struct section section_top, section_timeouts, section_lifetime, section_tcp, section_limits,
-    section_log, section_admin, section_listener, section_tls, section_certificate, section_pool, section_server,
-    section_route, section_match, section_websocket;
+extern const struct section section_top, section_timeouts, section_lifetime, section_tcp,
+    section_limits, section_log, section_admin, section_listener, section_tls, section_certificate,
+    section_pool, section_server, section_route, section_match, section_websocket;

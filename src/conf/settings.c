@@ -1,169 +1,21 @@
-/* From files to settings: read and merge what includes bring, then each section by its table, then what
- * refers to something else. Errors never stop the way: whatever can still be checked is. */
+/* From a tree to settings: each section by its table, then what refers to something else. Errors
+ * never stop the way: whatever can still be checked is. Every list is bounded, so that comparing
+ * each with each stays quick. */
 #include "conf/settings.h"
 
 #include "base/check.h"
+#include "conf/include.h"
 #include "conf/sections.h"
 
-#include <errno.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FILES_MAX        1000
-#define INCLUDE_DEPTH    8
-#define ALL_FILES_BYTES  (16u << 20)
-#define WORDS_BYTES      512
+#define ELEMENTS_MAX 10000 /* of one list */
+#define WORDS_BYTES  512
 
-/* --- files ----------------------------------------------------------------------------------------- */
-
-struct reading {
-    struct loader *loader;
-    const char *chain[INCLUDE_DEPTH + 1]; /* the files that include one another, from the first */
-    unsigned depth, files;
-    size_t bytes;
-};
-
-static void merge(struct loader *loader, struct tree *into, struct tree *from);
-
-static void merge_entry(struct loader *loader, struct tree *into, struct tree_entry *entry)
-{
-    struct tree_entry *there = tree_find(into, entry->key);
-
-    if (!there)
-        tree_add(into, entry);
-    else if (there->value->kind != entry->value->kind || entry->value->kind == TREE_SCALAR)
-        complain_at(loader, entry->mark, "leave one of the two out", "\"%s\" is set here and in %s:%u", entry->key,
-                    there->mark.file, there->mark.line);
-    else
-        merge(loader, there->value, entry->value);
-}
-
-/* Lists are appended, maps merged. */
-static void merge(struct loader *loader, struct tree *into, struct tree *from)
-{
-    struct tree_entry *next;
-
-    for (struct tree_entry *entry = from->first; entry; entry = next) {
-        next = entry->next;
-        if (into->kind == TREE_LIST)
-            tree_add(into, entry);
-        else
-            merge_entry(loader, into, entry);
-    }
-}
-
-static struct tree *read_text(struct reading *r, const char *name, struct bytes text);
-
-static struct tree *read_file(struct reading *r, const char *path, struct mark from)
-{
-    struct bytes text = {0};
-    struct conf_source *source = r->loader->source;
-    int error = source->read(source, path, &text);
-
-    if (error) {
-        report_add(r->loader->report, from.file ? from : (struct mark){path, 0, 0}, NULL, "cannot read %s: %s", path,
-                   strerror(-error));
-        return NULL;
-    }
-    r->bytes += text.len;
-    const char *name = arena_text(r->loader->arena, bytes_of(path));
-    struct tree *tree = NULL;
-    if (++r->files > FILES_MAX || r->bytes > ALL_FILES_BYTES)
-        report_add(r->loader->report, from, NULL, "more than %d files, or 16 MiB, of configuration", FILES_MAX);
-    else if (name)
-        tree = read_text(r, name, text);
-    free((void *)(uintptr_t)text.at);
-    return tree;
-}
-
-static bool is_in_chain(const struct reading *r, const char *path)
-{
-    for (unsigned i = 0; i < r->depth; i++)
-        if (strcmp(r->chain[i], path) == 0)
-            return true;
-    return false;
-}
-
-static void include_one(struct reading *r, struct tree *into, const char *path, struct mark mark)
-{
-    if (is_in_chain(r, path)) {
-        complain_at(r->loader, mark, "take one of the includes out", "%s includes itself, by way of %s", path,
-                    r->chain[r->depth - 1]);
-        return;
-    }
-    if (r->depth > INCLUDE_DEPTH) {
-        complain_at(r->loader, mark, NULL, "includes are nested more than %d deep", INCLUDE_DEPTH);
-        return;
-    }
-    struct tree *tree = read_file(r, path, mark);
-    if (tree)
-        merge(r->loader, into, tree);
-}
-
-static void include_pattern(struct reading *r, struct tree *into, const struct tree *pattern)
-{
-    struct loader *loader = r->loader;
-    char **paths = NULL;
-    size_t count = 0;
-    bool is_secret;
-    const char *text = value_text(loader, pattern, "include", &is_secret);
-    const char *path = text ? path_beside(loader->arena, pattern->mark.file, text) : NULL;
-
-    if (!path)
-        return;
-    int error = loader->source->expand(loader->source, path, &paths, &count);
-    if (error)
-        complain_at(loader, pattern->mark, NULL, "include: cannot look for %s: %s", path, strerror(-error));
-    else if (count == 0 && !strpbrk(path, "*?["))
-        complain_at(loader, pattern->mark, "is the path right?", "include: there is no file %s", path);
-    for (size_t i = 0; i < count; i++) {
-        include_one(r, into, paths[i], pattern->mark);
-        free(paths[i]);
-    }
-    free(paths);
-}
-
-static void follow_includes(struct reading *r, struct tree *tree)
-{
-    struct tree_entry *include = tree_find(tree, "include");
-
-    if (!include)
-        return;
-    if (include->value->kind != TREE_LIST) {
-        include_pattern(r, tree, include->value);
-        return;
-    }
-    for (struct tree_entry *entry = include->value->first; entry; entry = entry->next)
-        include_pattern(r, tree, entry->value);
-}
-
-/* An included file's own `include` is followed, and is no key of the whole. */
-static void drop_include(struct tree *tree)
-{
-    struct tree_entry *entry = tree->first, *next;
-
-    tree->first = tree->last = NULL;
-    for (; entry; entry = next) {
-        next = entry->next;
-        if (strcmp(entry->key, "include") != 0)
-            tree_add(tree, entry);
-    }
-}
-
-static struct tree *read_text(struct reading *r, const char *name, struct bytes text)
-{
-    struct tree *tree = yaml_parse(r->loader->arena, name, text, r->loader->report);
-
-    if (!tree || !value_is_map(r->loader, tree, "a configuration"))
-        return NULL;
-    r->chain[r->depth++] = name;
-    follow_includes(r, tree);
-    r->depth--;
-    drop_include(tree);
-    return tree;
-}
-
-/* --- sections -------------------------------------------------------------------------------------- */
+/* --- sections
+ * -------------------------------------------------------------------------------------- */
 
 static const struct tree *child(const struct tree *map, const char *key)
 {
@@ -175,27 +27,41 @@ static const struct tree *child(const struct tree *map, const char *key)
 /* A section that is a list of maps: one element each. */
 typedef void element_fn(struct loader *loader, const struct tree *element, void *ret_fields);
 
-static void *load_list(struct loader *loader, const struct tree *list, const char *what, size_t size,
-                       element_fn *load, size_t *ret_count)
+/* 0 and an error when there are too many of them. */
+static size_t count_of(struct loader *loader, const struct tree *list, const char *what)
 {
     size_t count = 0;
+
+    for (const struct tree_entry *entry = list->first; entry; entry = entry->next)
+        count++;
+    if (count <= ELEMENTS_MAX)
+        return count;
+    complain_at(loader, list->mark, "10000 is the most", "%s: %zu are too many", what, count);
+    return 0;
+}
+
+static void *load_list(struct loader *loader, const struct tree *list, const char *what,
+                       size_t size, element_fn *load, size_t *ret_count)
+{
     char *fields, *at;
 
     *ret_count = 0;
     if (!list || !value_is_list(loader, list, what))
         return NULL;
-    for (const struct tree_entry *entry = list->first; entry; entry = entry->next)
-        count++;
-    fields = at = arena_alloc(loader->arena, count * size + 1);
-    for (const struct tree_entry *entry = fields ? list->first : NULL; entry; entry = entry->next, at += size)
+    size_t count = count_of(loader, list, what);
+    if (!count)
+        return NULL;
+    fields = at = loader_alloc(loader, count * size);
+    for (const struct tree_entry *entry = fields ? list->first : NULL; entry;
+         entry = entry->next, at += size)
         load(loader, entry->value, at);
     if (fields)
         *ret_count = count;
     return fields;
 }
 
-static const char *wanted_text(struct loader *loader, struct mark mark, const char *text, const char *key,
-                               const char *hint)
+static const char *wanted_text(struct loader *loader, struct mark mark, const char *text,
+                               const char *key, const char *hint)
 {
     if (!text)
         complain_at(loader, mark, hint, "\"%s\" is missing", key);
@@ -217,25 +83,30 @@ static void load_certificate(struct loader *loader, const struct tree *element, 
     section_load(loader, &section_certificate, element, certificate);
     if (element->kind != TREE_MAP)
         return;
-    certificate->cert = wanted_text(loader, element->mark, certificate->cert, "cert", "write { cert: FILE, key: FILE }");
-    certificate->key = wanted_text(loader, element->mark, certificate->key, "key", "write { cert: FILE, key: FILE }");
+    certificate->cert = wanted_text(loader, element->mark, certificate->cert, "cert",
+                                    "write { cert: FILE, key: FILE }");
+    certificate->key = wanted_text(loader, element->mark, certificate->key, "key",
+                                   "write { cert: FILE, key: FILE }");
 }
 
-static void load_tls(struct loader *loader, const struct tree *tls, struct listener_settings *listener)
+static void load_tls(struct loader *loader, const struct tree *tls,
+                     struct listener_settings *listener)
 {
     section_load(loader, &section_tls, tls, listener);
     if (tls->kind != TREE_MAP)
         return;
     listener->certificates =
-        load_list(loader, child(tls, "certificates"), "certificates", sizeof *listener->certificates,
-                  load_certificate, &listener->certificate_count);
+        load_list(loader, child(tls, "certificates"), "certificates",
+                  sizeof *listener->certificates, load_certificate, &listener->certificate_count);
     if (!tree_find(tls, "mode"))
-        complain_at(loader, tls->mark, "write mode: terminate or mode: passthrough", "\"mode\" is missing");
+        complain_at(loader, tls->mark, "write mode: terminate or mode: passthrough",
+                    "\"mode\" is missing");
     else if (listener->tls_mode == TLS_TERMINATE && !listener->certificate_count)
         complain_at(loader, tls->mark, "add certificates: [ { cert: FILE, key: FILE } ]",
                     "to terminate TLS, a certificate is needed");
     else if (listener->tls_mode == TLS_PASSTHROUGH && tree_find(tls, "certificates"))
-        complain_at(loader, mark_of(tls, "certificates"), "leave them out, or write mode: terminate",
+        complain_at(loader, mark_of(tls, "certificates"),
+                    "leave them out, or write mode: terminate",
                     "passthrough uses no certificates: the servers have them");
 }
 
@@ -255,8 +126,10 @@ static void load_listener(struct loader *loader, const struct tree *element, voi
         complain_at(loader, element->mark, hint, "\"listen\" is missing");
     if (child(element, "tls"))
         load_tls(loader, child(element, "tls"), listener);
-    if (listener->listen && loader->source->is_endpoint && !loader->source->is_endpoint(listener->listen))
-        complain_at(loader, listener->mark, hint, "\"%s\" is no address to listen on", listener->listen);
+    if (listener->listen && loader->source->is_endpoint &&
+        !loader->source->is_endpoint(listener->listen))
+        complain_at(loader, listener->mark, hint, "\"%s\" is no address to listen on",
+                    settings_shown(loader->settings, &listener->listen));
     if (!listener->listen)
         listener->listen = "";
 }
@@ -265,12 +138,14 @@ static void load_server(struct loader *loader, const struct tree *element, void 
 {
     struct server_settings *server = ret_fields;
     const char *hint = "write an address with port, such as 127.0.0.1:9001 or \"[::1]:9001\"";
-    bool is_secret, is_plain = element->kind == TREE_SCALAR;
+    bool is_secret = false;
 
     section_preset(loader, &section_server, server);
     server->mark = element->mark;
-    if (is_plain) {
+    if (element->kind == TREE_SCALAR || value_is_elsewhere(element)) {
         server->address = value_text(loader, element, "servers", &is_secret);
+        if (is_secret)
+            settings_keep_secret(loader, &server->address);
     } else {
         section_load(loader, &section_server, element, server);
         if (element->kind == TREE_MAP && !tree_find(element, "address"))
@@ -278,8 +153,10 @@ static void load_server(struct loader *loader, const struct tree *element, void 
         if (element->kind == TREE_MAP)
             server->mark = mark_of(element, "address");
     }
-    if (server->address && loader->source->is_address && !loader->source->is_address(server->address))
-        complain_at(loader, server->mark, hint, "\"%s\" is no server address", server->address);
+    if (server->address && loader->source->is_address &&
+        !loader->source->is_address(server->address))
+        complain_at(loader, server->mark, hint, "\"%s\" is no server address",
+                    settings_shown(loader->settings, &server->address));
     if (!server->address)
         server->address = "";
 }
@@ -297,22 +174,24 @@ static bool is_good_name(const char *name)
     return len > 0 && len <= 64;
 }
 
-static void check_balance(struct loader *loader, const struct tree *map, const struct pool_settings *pool)
+static void check_balance(struct loader *loader, const struct tree *map,
+                          const struct pool_settings *pool)
 {
     const char *const *names = loader->source->balancers;
-    char hint[WORDS_BYTES] = "write one of:";
-    size_t used = strlen(hint);
+    char hint[WORDS_BYTES] = "write one of: ";
 
-    for (size_t i = 0; names && names[i]; i++) {
+    for (size_t i = 0; names && names[i]; i++)
         if (strcmp(names[i], pool->balance) == 0)
             return;
-        used += (size_t)snprintf(hint + used, sizeof hint - used, " %s", names[i]);
-    }
-    if (names)
-        complain_at(loader, mark_of(map, "balance"), hint, "pools.balance: there is no balancer \"%s\"", pool->balance);
+    if (!names)
+        return;
+    list_words(hint, sizeof hint, names);
+    complain_at(loader, mark_of(map, "balance"), hint, "pools.balance: there is no balancer \"%s\"",
+                settings_shown(loader->settings, &pool->balance));
 }
 
-static void load_pool(struct loader *loader, const struct tree_entry *entry, struct pool_settings *pool)
+static void load_pool(struct loader *loader, const struct tree_entry *entry,
+                      struct pool_settings *pool)
 {
     pool->mark = entry->mark;
     pool->name = entry->key;
@@ -325,53 +204,73 @@ static void load_pool(struct loader *loader, const struct tree_entry *entry, str
     if (entry->value->kind != TREE_MAP)
         return;
     check_balance(loader, entry->value, pool);
-    pool->servers = load_list(loader, child(entry->value, "servers"), "servers", sizeof *pool->servers, load_server,
-                              &pool->server_count);
+    pool->servers = load_list(loader, child(entry->value, "servers"), "servers",
+                              sizeof *pool->servers, load_server, &pool->server_count);
     if (!pool->server_count)
-        complain_at(loader, entry->mark, "add servers: [ 127.0.0.1:9001 ]", "pool \"%s\" has no server", pool->name);
+        complain_at(loader, entry->mark, "add servers: [ 127.0.0.1:9001 ]",
+                    "pool \"%s\" has no server", pool->name);
 }
 
 static void load_pools(struct loader *loader, const struct tree *whole)
 {
     struct settings *settings = loader->settings;
     const struct tree *pools = child(whole, "pools");
-    size_t count = 0;
 
     if (!pools) {
-        complain_at(loader, whole->mark, "add pools: { NAME: { servers: [ 127.0.0.1:9001 ] } }", "\"pools\" is missing");
+        complain_at(loader, whole->mark, "add pools: { NAME: { servers: [ 127.0.0.1:9001 ] } }",
+                    "\"pools\" is missing");
         return;
     }
     if (!value_is_map(loader, pools, "pools"))
         return;
-    for (const struct tree_entry *entry = pools->first; entry; entry = entry->next)
-        count++;
-    settings->pools = arena_alloc(loader->arena, count * sizeof *settings->pools + 1);
-    if (!settings->pools)
+    size_t count = count_of(loader, pools, "pools");
+    settings->pools = loader_alloc(loader, (count + 1) * sizeof *settings->pools);
+    loader->pool_names = loader_alloc(loader, (count + 1) * sizeof *loader->pool_names);
+    if (!settings->pools || !loader->pool_names)
         return;
-    for (const struct tree_entry *entry = pools->first; entry; entry = entry->next)
+    for (const struct tree_entry *entry = count ? pools->first : NULL; entry; entry = entry->next) {
+        loader->pool_names[settings->pool_count] = entry->key;
         load_pool(loader, entry, &settings->pools[settings->pool_count++]);
-    if (!count)
-        complain_at(loader, pools->mark, "add one: NAME: { servers: [ 127.0.0.1:9001 ] }", "there is no pool");
+    }
+    if (!pools->first)
+        complain_at(loader, pools->mark, "add one: NAME: { servers: [ 127.0.0.1:9001 ] }",
+                    "there is no pool");
 }
 
-/* --- routes ---------------------------------------------------------------------------------------- */
+/* --- routes
+ * ---------------------------------------------------------------------------------------- */
 
-static void load_timeouts(struct loader *loader, const struct tree *map, struct timeouts *timeouts, uint64_t *jitter)
+static void load_timeouts(struct loader *loader, const struct tree *map, struct timeouts *timeouts,
+                          uint64_t *jitter)
 {
-    struct route_settings holder = {.lifetime_jitter = *jitter};
+    const struct tree_entry *entry =
+        map && map->kind == TREE_MAP ? tree_find(map, "lifetime_jitter") : NULL;
 
     section_load(loader, &section_timeouts, map, timeouts);
-    const struct tree_entry *entry = map && map->kind == TREE_MAP ? tree_find(map, "lifetime_jitter") : NULL;
     if (entry)
-        section_load_one(loader, &section_lifetime, entry, &holder);
-    *jitter = holder.lifetime_jitter;
+        section_load_one(loader, &section_lifetime, entry, jitter);
 }
 
-static void find_pool(struct loader *loader, const struct tree *element, struct route_settings *route)
+/* What must not be shown must not be shown of the copy either. */
+static void copy_timeouts(struct loader *loader, struct route_settings *route)
+{
+    struct settings *settings = loader->settings;
+    const char *from = (const char *)&settings->timeouts;
+
+    route->timeouts = settings->timeouts;
+    route->lifetime_jitter = settings->lifetime_jitter;
+    for (size_t at = 0; at < sizeof settings->timeouts; at += sizeof(uint64_t))
+        if (settings_is_secret(settings, from + at))
+            settings_keep_secret(loader, (char *)&route->timeouts + at);
+    if (settings_is_secret(settings, &settings->lifetime_jitter))
+        settings_keep_secret(loader, &route->lifetime_jitter);
+}
+
+static void find_pool(struct loader *loader, const struct tree *element,
+                      struct route_settings *route)
 {
     const struct settings *settings = loader->settings;
-    const char **names = arena_alloc(loader->arena, (settings->pool_count + 1) * sizeof *names);
-    char hint[WORDS_BYTES];
+    char hint[WORDS_BYTES] = "there are: ";
 
     route->pool_mark = mark_of(element, "pool");
     if (!route->pool) {
@@ -379,35 +278,45 @@ static void find_pool(struct loader *loader, const struct tree *element, struct 
         route->pool = "";
         return;
     }
-    for (size_t i = 0; names && i < settings->pool_count; i++) {
-        names[i] = settings->pools[i].name;
-        if (strcmp(names[i], route->pool) != 0)
+    for (size_t i = 0; i < settings->pool_count; i++) {
+        if (strcmp(settings->pools[i].name, route->pool) != 0)
             continue;
         route->pool_index = i;
         if (!tree_find(element, "on_removed"))
             route->on_removed = settings->pools[i].on_removed;
         return;
     }
-    const char *near = names ? nearest_word(route->pool, names) : NULL;
-    snprintf(hint, sizeof hint, near ? "did you mean \"%s\"?" : "name one that stands under pools%s", near ? near : "");
-    complain_at(loader, route->pool_mark, hint, "there is no pool \"%s\"", route->pool);
+    if (!settings->pool_count)
+        return; /* said already */
+    list_words(hint, sizeof hint, loader->pool_names);
+    const char *near = nearest_word(route->pool, loader->pool_names);
+    if (near)
+        snprintf(hint, sizeof hint, "did you mean \"%s\"?", near);
+    complain_at(loader, route->pool_mark, hint, "there is no pool \"%s\"",
+                settings_shown(settings, &route->pool));
 }
 
 /* The host is tried alone first, so that an error points at the right key. */
 static void check_match(struct loader *loader, const struct route_settings *route)
 {
     struct conf_source *source = loader->source;
+    const struct settings *settings = loader->settings;
     char words[256] = "";
+    bool is_secret = settings_is_secret(settings, &route->host) ||
+                     settings_is_secret(settings, &route->path) ||
+                     settings_is_secret(settings, &route->prefix);
+    const char *shown = is_secret ? "match: a value from elsewhere will not do" : words;
 
     if (!source->is_match)
         return;
     if (!source->is_match(route->host, NULL, NULL, words))
-        complain_at(loader, route->host_mark, NULL, "%s", words);
+        complain_at(loader, route->host_mark, NULL, "%s", shown);
     else if (!source->is_match(route->host, route->path, route->prefix, words))
-        complain_at(loader, route->path ? route->path_mark : route->prefix_mark, NULL, "%s", words);
+        complain_at(loader, route->path ? route->path_mark : route->prefix_mark, NULL, "%s", shown);
 }
 
-static void load_match(struct loader *loader, const struct tree *match, struct route_settings *route)
+static void load_match(struct loader *loader, const struct tree *match,
+                       struct route_settings *route)
 {
     section_load(loader, &section_match, match, route);
     if (match->kind != TREE_MAP)
@@ -423,8 +332,7 @@ static void load_route(struct loader *loader, const struct tree *element, void *
     struct route_settings *route = ret_fields;
 
     route->mark = element->mark;
-    route->timeouts = loader->settings->timeouts;
-    route->lifetime_jitter = loader->settings->lifetime_jitter;
+    copy_timeouts(loader, route);
     section_preset(loader, &section_route, route);
     section_preset(loader, &section_websocket, route);
     section_load(loader, &section_route, element, route);
@@ -438,20 +346,68 @@ static void load_route(struct loader *loader, const struct tree *element, void *
     find_pool(loader, element, route);
 }
 
-static void name_routes(struct loader *loader)
+static bool is_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Whether nothing can reach `later`, as far as that is plain: where the one before takes any path,
+ * or the same. */
+static bool covers(const struct route_settings *before, const struct route_settings *later)
+{
+    bool any_path = !before->path && (!before->prefix || strcmp(before->prefix, "/") == 0);
+    bool any_host = !before->host;
+    bool same_host = before->host && later->host &&
+                     bytes_equal_nocase(bytes_of(before->host), bytes_of(later->host));
+    bool same_path = is_same(before->path, later->path) && is_same(before->prefix, later->prefix);
+
+    return (any_host || same_host) && (any_path || same_path);
+}
+
+static void check_reach(struct loader *loader, size_t number)
+{
+    const struct route_settings *routes = loader->settings->routes;
+
+    for (size_t k = 0; k < number; k++) {
+        if (!covers(&routes[k], &routes[number]))
+            continue;
+        complain_at(loader, routes[number].mark, "put it before that one, or leave it out",
+                    "nothing reaches this route: the one in %s:%u:%u takes all of it",
+                    routes[k].mark.file, routes[k].mark.line, routes[k].mark.column);
+        return;
+    }
+}
+
+static void check_name(struct loader *loader, size_t number)
+{
+    const struct route_settings *routes = loader->settings->routes, *route = &routes[number];
+
+    for (size_t k = 0; k < number; k++) {
+        if (!is_same(routes[k].name, route->name))
+            continue;
+        complain_at(loader, route->mark, "give it another name",
+                    "two routes are named \"%s\"; the first in %s:%u:%u",
+                    settings_shown(loader->settings, &route->name), routes[k].mark.file,
+                    routes[k].mark.line, routes[k].mark.column);
+        return;
+    }
+}
+
+/* Those without a name get their number first, so that none can be taken twice. */
+static void finish_routes(struct loader *loader)
 {
     struct settings *settings = loader->settings;
     char text[24];
 
     for (size_t i = 0; i < settings->route_count; i++) {
-        struct route_settings *route = &settings->routes[i];
-        for (size_t k = 0; route->name && k < i; k++)
-            if (settings->routes[k].name && strcmp(settings->routes[k].name, route->name) == 0)
-                complain_at(loader, route->mark, "give it another name", "two routes are named \"%s\"", route->name);
-        if (!route->name) {
-            snprintf(text, sizeof text, "%zu", i + 1);
-            route->name = arena_text(loader->arena, bytes_of(text));
-        }
+        if (settings->routes[i].name)
+            continue;
+        snprintf(text, sizeof text, "%zu", i + 1);
+        settings->routes[i].name = loader_text(loader, bytes_of(text));
+    }
+    for (size_t i = 0; i < settings->route_count; i++) {
+        check_name(loader, i);
+        check_reach(loader, i);
     }
 }
 
@@ -466,20 +422,20 @@ static void make_only_route(struct loader *loader, const struct tree *whole)
                         "with more than one pool, \"routes\" must say which is meant");
         return;
     }
-    settings->routes = arena_alloc(loader->arena, sizeof *settings->routes);
+    settings->routes = loader_alloc(loader, sizeof *settings->routes);
     if (!settings->routes)
         return;
     section_preset(loader, &section_route, settings->routes);
     section_preset(loader, &section_websocket, settings->routes);
-    settings->routes->timeouts = settings->timeouts;
-    settings->routes->lifetime_jitter = settings->lifetime_jitter;
+    copy_timeouts(loader, settings->routes);
     settings->routes->pool = settings->pools[0].name;
     settings->routes->on_removed = settings->pools[0].on_removed;
     settings->routes->mark = settings->pools[0].mark;
     settings->route_count = 1;
 }
 
-/* --- the whole ------------------------------------------------------------------------------------- */
+/* --- the whole
+ * ------------------------------------------------------------------------------------- */
 
 static void load_admin(struct loader *loader, const struct tree *admin)
 {
@@ -499,25 +455,60 @@ static void load_admin(struct loader *loader, const struct tree *admin)
     if (is_off || strcmp(settings->admin_listen, "no") == 0)
         settings->admin_listen = NULL;
     else if (loader->source->is_endpoint && !loader->source->is_endpoint(settings->admin_listen))
-        complain_at(loader, settings->admin_mark, "write \"unix:/run/turnout.sock\" or 127.0.0.1:9900",
-                    "\"%s\" is no address to listen on", settings->admin_listen);
+        complain_at(
+            loader, settings->admin_mark, "write \"unix:/run/turnout.sock\" or 127.0.0.1:9900",
+            "\"%s\" is no address to listen on", settings_shown(settings, &settings->admin_listen));
 }
 
-static void load_trusted(struct loader *loader, const struct tree *list)
+/* An address, or a network: 10.0.0.0/8, fd00::/8. */
+static bool is_network(const char *text)
 {
-    struct settings *settings = loader->settings;
-    size_t count = 0;
+    unsigned char address[16];
+    char copy[64];
+    const char *slash = strchr(text, '/');
+    size_t len = slash ? (size_t)(slash - text) : strlen(text);
+    const char *digits = slash ? slash + 1 : "0";
+    size_t digit_count = strlen(digits);
+
+    if (len >= sizeof copy || digit_count < 1 || digit_count > 3 ||
+        digits[strspn(digits, "0123456789")])
+        return false;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    unsigned long prefix = strtoul(digits, NULL, 10);
+    return (inet_pton(AF_INET, copy, address) == 1 && prefix <= 32) ||
+           (inet_pton(AF_INET6, copy, address) == 1 && prefix <= 128);
+}
+
+static void load_proxy(struct loader *loader, const struct tree *element, void *ret_fields)
+{
+    const char **text = ret_fields;
     bool is_secret;
 
-    if (!list || !value_is_list(loader, list, "trusted_proxies"))
+    *text = value_text(loader, element, "trusted_proxies", &is_secret);
+    if (!*text)
         return;
-    for (const struct tree_entry *entry = list->first; entry; entry = entry->next)
-        count++;
-    settings->trusted_proxies = arena_alloc(loader->arena, (count + 1) * sizeof *settings->trusted_proxies);
-    for (const struct tree_entry *entry = settings->trusted_proxies ? list->first : NULL; entry; entry = entry->next) {
-        const char *text = value_text(loader, entry->value, "trusted_proxies", &is_secret);
-        if (text)
-            settings->trusted_proxies[settings->trusted_proxy_count++] = text;
+    if (is_secret)
+        settings_keep_secret(loader, text);
+    if (!is_network(*text))
+        complain_at(loader, element->mark,
+                    "write an address or a network, such as 10.0.0.0/8 or \"fd00::/8\"",
+                    "trusted_proxies: \"%s\" will not do", settings_shown(loader->settings, text));
+}
+
+static void check_listener(struct loader *loader, size_t number)
+{
+    const struct listener_settings *listeners = loader->settings->listeners,
+                                   *listener = &listeners[number];
+
+    for (size_t k = 0; k < number && listener->listen[0]; k++) {
+        if (strcmp(listener->listen, listeners[k].listen) != 0)
+            continue;
+        complain_at(loader, listener->mark, "leave one of the two out",
+                    "two listeners on %s; the first in %s:%u:%u",
+                    settings_shown(loader->settings, &listener->listen), listeners[k].mark.file,
+                    listeners[k].mark.line, listeners[k].mark.column);
+        return;
     }
 }
 
@@ -526,78 +517,114 @@ static void load_listeners(struct loader *loader, const struct tree *whole)
     struct settings *settings = loader->settings;
 
     if (!child(whole, "listeners"))
-        complain_at(loader, whole->mark, "add listeners: [ { listen: 127.0.0.1:8080 } ]", "\"listeners\" is missing");
-    settings->listeners = load_list(loader, child(whole, "listeners"), "listeners", sizeof *settings->listeners,
-                                    load_listener, &settings->listener_count);
+        complain_at(loader, whole->mark, "add listeners: [ { listen: 127.0.0.1:8080 } ]",
+                    "\"listeners\" is missing");
+    settings->listeners =
+        load_list(loader, child(whole, "listeners"), "listeners", sizeof *settings->listeners,
+                  load_listener, &settings->listener_count);
     for (size_t i = 0; i < settings->listener_count; i++)
-        for (size_t k = 0; k < i; k++)
-            if (settings->listeners[i].listen[0] &&
-                strcmp(settings->listeners[i].listen, settings->listeners[k].listen) == 0)
-                complain_at(loader, settings->listeners[i].mark, "leave one of the two out",
-                            "two listeners on %s; the first in line %u", settings->listeners[i].listen,
-                            settings->listeners[k].mark.line);
-    if (child(whole, "listeners") && child(whole, "listeners")->kind == TREE_LIST && !settings->listener_count)
-        complain_at(loader, child(whole, "listeners")->mark, "add { listen: 127.0.0.1:8080 }", "there is no listener");
+        check_listener(loader, i);
+    if (child(whole, "listeners") && child(whole, "listeners")->kind == TREE_LIST &&
+        !child(whole, "listeners")->first)
+        complain_at(loader, child(whole, "listeners")->mark, "add { listen: 127.0.0.1:8080 }",
+                    "there is no listener");
 }
 
 static void load_whole(struct loader *loader, const struct tree *whole)
 {
     struct settings *settings = loader->settings;
-    const struct tree_entry *on_removed = tree_find(whole, "on_removed");
-    struct pool_settings holder = {0};
 
     section_load(loader, &section_top, whole, settings);
     if (child(whole, "user"))
         settings->user_mark = child(whole, "user")->mark;
     load_admin(loader, child(whole, "admin"));
-    load_timeouts(loader, child(whole, "timeouts"), &settings->timeouts, &settings->lifetime_jitter);
+    load_timeouts(loader, child(whole, "timeouts"), &settings->timeouts,
+                  &settings->lifetime_jitter);
     section_load(loader, &section_tcp, child(whole, "tcp"), settings);
     section_load(loader, &section_limits, child(whole, "limits"), settings);
     section_load(loader, &section_log, child(whole, "log"), settings);
-    if (on_removed)
-        section_load_one(loader, &section_pool, on_removed, &holder);
-    settings->on_removed = holder.on_removed;
-    load_trusted(loader, child(whole, "trusted_proxies"));
+    settings->trusted_proxies =
+        load_list(loader, child(whole, "trusted_proxies"), "trusted_proxies",
+                  sizeof *settings->trusted_proxies, load_proxy, &settings->trusted_proxy_count);
     load_listeners(loader, whole);
     load_pools(loader, whole);
     if (child(whole, "routes"))
-        settings->routes = load_list(loader, child(whole, "routes"), "routes", sizeof *settings->routes, load_route,
-                                     &settings->route_count);
+        settings->routes = load_list(loader, child(whole, "routes"), "routes",
+                                     sizeof *settings->routes, load_route, &settings->route_count);
     else
         make_only_route(loader, whole);
-    if (child(whole, "routes") && child(whole, "routes")->kind == TREE_LIST && !settings->route_count)
-        complain_at(loader, child(whole, "routes")->mark, "add one, or leave \"routes\" out", "there is no route");
-    name_routes(loader);
+    if (child(whole, "routes") && child(whole, "routes")->kind == TREE_LIST &&
+        !child(whole, "routes")->first)
+        complain_at(loader, child(whole, "routes")->mark, "add one, or leave \"routes\" out",
+                    "there is no route");
+    finish_routes(loader);
 }
 
 static void preset_whole(struct loader *loader)
 {
-    struct route_settings holder = {0};
-
     section_preset(loader, &section_top, loader->settings);
     section_preset(loader, &section_timeouts, &loader->settings->timeouts);
-    section_preset(loader, &section_lifetime, &holder);
-    loader->settings->lifetime_jitter = holder.lifetime_jitter;
+    section_preset(loader, &section_lifetime, &loader->settings->lifetime_jitter);
     section_preset(loader, &section_tcp, loader->settings);
     section_preset(loader, &section_limits, loader->settings);
     section_preset(loader, &section_log, loader->settings);
 }
 
+/* --- memory and secrets
+ * ---------------------------------------------------------------------------- */
+
+void *loader_alloc(struct loader *loader, size_t size)
+{
+    void *memory = arena_alloc(loader->arena, size);
+
+    loader->has_no_memory |= !memory;
+    return memory;
+}
+
+char *loader_text(struct loader *loader, struct bytes text)
+{
+    char *copy = arena_text(loader->arena, text);
+
+    loader->has_no_memory |= !copy;
+    return copy;
+}
+
 void settings_keep_secret(struct loader *loader, const void *field)
 {
     struct settings *settings = loader->settings;
-    const void **more = arena_alloc(loader->arena, (settings->secret_count + 1) * sizeof *more);
 
-    if (!more)
-        return;
-    if (settings->secret_count)
-        memcpy(more, settings->secrets, settings->secret_count * sizeof *more);
-    more[settings->secret_count++] = field;
-    settings->secrets = more;
+    if (settings->secret_count == loader->secrets_room) {
+        size_t room = loader->secrets_room ? 2 * loader->secrets_room : 8;
+        const void **more = loader_alloc(loader, room * sizeof *more);
+        if (!more)
+            return;
+        if (settings->secret_count)
+            memcpy(more, settings->secrets, settings->secret_count * sizeof *more);
+        settings->secrets = more;
+        loader->secrets_room = room;
+    }
+    settings->secrets[settings->secret_count++] = field;
 }
 
+bool settings_is_secret(const struct settings *settings, const void *field)
+{
+    for (size_t i = 0; i < settings->secret_count; i++)
+        if (settings->secrets[i] == field)
+            return true;
+    return false;
+}
+
+const char *settings_shown(const struct settings *settings, const char *const *field)
+{
+    return settings_is_secret(settings, field) ? "***" : *field;
+}
+
+/* --- the door
+ * -------------------------------------------------------------------------------------- */
+
 /* `text.at` NULL: `name` is a file to read. */
-static struct settings *load(struct conf_source *source, const char *name, struct bytes text, struct report *report)
+static struct settings *load(struct conf_source *source, const char *name, struct bytes text,
+                             struct report *report)
 {
     struct settings *settings = calloc(1, sizeof *settings);
     size_t errors = report_count(report);
@@ -607,15 +634,17 @@ static struct settings *load(struct conf_source *source, const char *name, struc
         return NULL;
     }
     arena_init(&settings->arena);
-    struct loader loader = {&settings->arena, source, report, settings};
-    struct reading reading = {.loader = &loader};
+    struct loader loader = {
+        .arena = &settings->arena, .source = source, .report = report, .settings = settings};
     preset_whole(&loader);
-    const char *own_name = arena_text(&settings->arena, bytes_of(name));
-    struct tree *tree = !own_name  ? NULL
-                        : !text.at ? read_file(&reading, own_name, (struct mark){0})
-                                   : read_text(&reading, own_name, text);
+    const char *own_name = loader_text(&loader, bytes_of(name));
+    const struct tree *tree = !own_name  ? NULL
+                              : !text.at ? include_file(&loader, own_name)
+                                         : include_text(&loader, own_name, text);
     if (tree)
         load_whole(&loader, tree);
+    if (loader.has_no_memory)
+        report_add(report, (struct mark){0}, NULL, "out of memory");
     if (report_count(report) == errors)
         return settings;
     return settings_free(settings);
@@ -626,7 +655,8 @@ struct settings *settings_load(struct conf_source *source, const char *path, str
     return load(source, path, (struct bytes){0}, report);
 }
 
-struct settings *settings_parse(struct conf_source *source, const char *name, struct bytes text, struct report *report)
+struct settings *settings_parse(struct conf_source *source, const char *name, struct bytes text,
+                                struct report *report)
 {
     return load(source, name, text.at ? text : bytes_of(""), report);
 }

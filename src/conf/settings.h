@@ -1,22 +1,22 @@
-/* What a configuration file says, typed, complete with defaults, and checked in itself (types, bounds,
- * names that refer to each other). All memory is the settings' own arena. Durations are microseconds,
- * 0 means none; sizes are bytes, 0 means no limit. */
+/* What a configuration file says, typed, complete with defaults, and checked in itself (types,
+ * bounds, names that refer to each other). All memory is the settings' own arena. Durations are
+ * microseconds, 0 means none; sizes are bytes, 0 means no limit. */
 #pragma once
 
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/log.h"
 
-/* Where something was written, for errors found later (a port that is taken, a certificate that does not
- * load). file is NULL for what no file says (defaults, the command line). */
+/* Where something was written, for errors found later (a port that is taken, a certificate that
+ * does not load). file is NULL for what no file says (defaults, the command line). */
 struct mark {
     const char *file;
     uint32_t line, column; /* from 1 */
 };
 
 struct timeouts {
-    uint64_t request_head, body, queue, connect, handshake, response, tunnel_idle, fin, lifetime, keepalive,
-        shutdown_grace;
+    uint64_t request_head, body, queue, connect, handshake, response, tunnel_idle, fin, lifetime,
+        keepalive, shutdown_grace;
 };
 
 struct limits {
@@ -29,7 +29,8 @@ enum encoded_slashes { ENCODED_SLASHES_KEEP, ENCODED_SLASHES_REFUSE };
 
 struct certificate_settings {
     struct mark mark;
-    const char *cert, *key; /* paths, relative ones already joined to the directory of the naming file */
+    const char *cert,
+        *key; /* paths, relative ones already joined to the directory of the naming file */
 };
 
 struct listener_settings {
@@ -58,7 +59,7 @@ struct pool_settings {
 
 struct route_settings {
     struct mark mark;
-    const char *name; /* as written, or its number in the file, from 1 */
+    const char *name;                 /* as written, or its number in the file, from 1 */
     const char *host, *path, *prefix; /* NULL: any */
     struct mark host_mark, path_mark, prefix_mark;
     struct mark pool_mark;
@@ -66,18 +67,18 @@ struct route_settings {
     size_t pool_index; /* in settings.pools */
     enum encoded_slashes encoded_slashes;
     enum on_removed on_removed; /* inherits the pool's */
-    bool require_key;         /* websocket.require_key, default yes: 400 without Sec-WebSocket-Key */
+    bool require_key; /* websocket.require_key, default yes: 400 without Sec-WebSocket-Key */
     uint64_t lifetime_jitter; /* percent, default 10 */
     struct timeouts timeouts; /* the global ones, with the route's own laid over them */
 };
 
 struct settings {
     struct arena arena;
-    uint64_t workers; /* 0: as many as cores */
-    const char *user; /* NULL: stay who we are */
+    uint64_t workers;         /* 0: as many as cores */
+    const char *user;         /* NULL: stay who we are */
     const char *admin_listen; /* "unix:/run/turnout.sock" when left out; NULL: `admin: no` */
     uint64_t admin_mode;
-    bool admin_is_default;    /* left out: a path that cannot be opened is a warning, not an error */
+    bool admin_is_default; /* left out: a path that cannot be opened is a warning, not an error */
     struct mark user_mark, admin_mark;
     struct timeouts timeouts;
     struct limits limits;
@@ -96,18 +97,22 @@ struct settings {
     uint64_t lifetime_jitter; /* percent */
     const void **secrets;     /* fields whose value came from { file } or { env } */
     size_t secret_count;
-    struct route_settings *routes; /* never none: without routes and with one pool, one that takes all */
+    struct route_settings
+        *routes; /* never none: without routes and with one pool, one that takes all */
     size_t route_count;
 };
 
 /* How text is obtained: conf/ makes no system calls. Results are malloc'ed and the caller's. 0 or a
- * negative errno. `expand` lists the files that an include pattern names, sorted; none is no error. */
+ * negative errno. `expand` lists the files that an include pattern names, sorted; none is no error.
+ */
 struct conf_source {
     int (*read)(struct conf_source *source, const char *path, struct bytes *ret_text);
-    int (*expand)(struct conf_source *source, const char *pattern, char ***ret_paths, size_t *ret_count);
+    int (*expand)(struct conf_source *source, const char *pattern, char ***ret_paths,
+                  size_t *ret_count);
     const char *(*environment)(struct conf_source *source, const char *name); /* NULL: not set */
     const char *const *balancers; /* names that `balance` may take, ends in NULL; NULL: any */
-    /* What floors above know to judge, so that all errors are found at once; NULL: not judged here. */
+    /* What floors above know to judge, so that all errors are found at once; NULL: not judged here.
+     */
     bool (*is_address)(const char *text);
     bool (*is_endpoint)(const char *text);
     bool (*is_match)(const char *host, const char *path, const char *prefix, char ret_words[256]);
@@ -119,23 +124,27 @@ struct report *report_new(void); /* NULL: no memory */
 struct report *report_free(struct report *report);
 size_t report_count(const struct report *report);
 
-/* One error: where, what is wrong, and what to write instead (hint may be NULL). The line of the file and
- * a caret under the column are added by report_text when the text of that file is known. */
+/* One error: where, what is wrong, and what to write instead (hint may be NULL). The line of the
+ * file and a caret under the column are added by report_text when the text of that file is known.
+ */
 __attribute__((format(printf, 4, 5))) void report_add(struct report *report, struct mark mark,
                                                       const char *hint, const char *format, ...);
-/* "FILE:LINE:COLUMN: error: ...\n    the line\n    ^\n  hint\n" for each, then a count; malloc'ed. */
+/* "FILE:LINE:COLUMN: error: ...\n    the line\n    ^\n  hint\n" for each, then a count; malloc'ed.
+ */
 char *report_text(const struct report *report);
 /* The same for programs: one call per error. */
 void report_each(const struct report *report,
-                 void (*tell)(void *to, struct mark mark, const char *words, const char *hint), void *to);
+                 void (*tell)(void *to, struct mark mark, const char *words, const char *hint),
+                 void *to);
 
-/* Reads the file with all it includes. NULL when there is any error: the report says all of them. */
+/* Reads the file with all it includes. NULL when there is any error: the report says all of them.
+ */
 struct settings *settings_load(struct conf_source *source, const char *path, struct report *report);
 /* The same from text that is no file (`proxy`, tests): `name` stands in errors. */
 struct settings *settings_parse(struct conf_source *source, const char *name, struct bytes text,
                                 struct report *report);
 struct settings *settings_free(struct settings *settings); /* accepts NULL, returns NULL */
 
-/* The whole configuration as it is in force, as YAML, with every default written out and what came from
- * { file } or { env } masked as "***": malloc'ed. For `check --show` and admin. */
+/* The whole configuration as it is in force, as YAML, with every default written out and what came
+ * from { file } or { env } masked as "***": malloc'ed. For `check --show` and admin. */
 char *settings_text(const struct settings *settings);

@@ -1,6 +1,8 @@
 /* The configuration in force, written out from the same tables that read it. */
 #include "conf/sections.h"
 
+#include "base/check.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,62 +34,38 @@ __attribute__((format(printf, 2, 3))) static void say(struct out *out, const cha
 static void say_text(struct out *out, const char *text)
 {
     say(out, "\"");
-    for (; *text; text++)
-        say(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < ' ' || c == 0x7f)
+            say(out, "\\x%02x", c);
+        else
+            say(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+    }
     say(out, "\"");
-}
-
-static bool is_secret(const struct out *out, const void *field)
-{
-    for (size_t i = 0; i < out->settings->secret_count; i++)
-        if (out->settings->secrets[i] == field)
-            return true;
-    return false;
-}
-
-/* The largest unit in which it is a whole number. */
-static void say_with_unit(struct out *out, uint64_t value, const uint64_t *factors, const char *const *units)
-{
-    size_t best = 0;
-
-    for (size_t i = 0; units[i]; i++)
-        if (value % factors[i] == 0)
-            best = i;
-    if (value == 0)
-        say(out, "0");
-    else
-        say(out, "%llu%s", (unsigned long long)(value / factors[best]), units[best]);
 }
 
 static void say_value(struct out *out, const struct directive *row, const void *field)
 {
-    static const uint64_t times[] = {1, 1000, 1000000, 60000000, 3600000000u};
-    static const char *const time_units[] = {"us", "ms", "s", "m", "h", NULL};
-    static const uint64_t sizes[] = {1, 1024, 1048576, 1 << 30};
-    static const char *const size_units[] = {"", "k", "m", "g", NULL};
+    enum directive_type type = row->type;
+    char text[VALUE_CHARS];
 
-    if (is_secret(out, field)) {
+    if (settings_is_secret(out->settings, field)) {
         say(out, "\"***\"");
         return;
     }
-    switch ((enum directive_type)row->type) {
+    switch (type) {
     case TYPE_FLAG:
         say(out, *(const bool *)field ? "yes" : "no");
         return;
     case TYPE_NUMBER:
-        say(out, "%llu", *(const unsigned long long *)field);
-        return;
     case TYPE_PERCENT:
-        say(out, "%llu%%", *(const unsigned long long *)field);
+    case TYPE_TIME:
+    case TYPE_SIZE:
+        value_write(type, *(const uint64_t *)field, text);
+        say(out, "%s", text);
         return;
     case TYPE_MODE:
         say(out, "\"%04llo\"", *(const unsigned long long *)field);
-        return;
-    case TYPE_TIME:
-        say_with_unit(out, *(const uint64_t *)field, times, time_units);
-        return;
-    case TYPE_SIZE:
-        say_with_unit(out, *(const uint64_t *)field, sizes, size_units);
         return;
     case TYPE_TEXT:
     case TYPE_PATH:
@@ -105,7 +83,8 @@ static bool is_absent(const struct directive *row, const void *field)
 }
 
 /* "key: value" of each row, separated by `between`. */
-static void say_rows(struct out *out, const struct section *section, const void *fields, const char *between)
+static void say_rows(struct out *out, const struct section *section, const void *fields,
+                     const char *between)
 {
     bool is_first = true;
 
@@ -160,41 +139,58 @@ static void say_route(struct out *out, const struct route_settings *route)
     say_rows(out, &section_websocket, route, ", ");
     say(out, " }\n    timeouts: { ");
     say_rows(out, &section_timeouts, &route->timeouts, ", ");
-    say(out, ", lifetime_jitter: %llu%% }\n", (unsigned long long)route->lifetime_jitter);
+    say(out, ", ");
+    say_rows(out, &section_lifetime, &route->lifetime_jitter, ", ");
+    say(out, " }\n");
+}
+
+static void say_list(struct out *out, const char *name, const char *const *texts, size_t count)
+{
+    say(out, "%s: [", name);
+    for (size_t i = 0; i < count; i++) {
+        say(out, i ? ", " : " ");
+        say_text(out, settings_shown(out->settings, &texts[i]));
+    }
+    say(out, " ]\n");
+}
+
+/* The sections that are one map on one line. */
+static void say_maps(struct out *out)
+{
+    const struct settings *settings = out->settings;
+    const struct {
+        const char *name;
+        const struct section *section, *more;
+        const void *fields, *more_fields;
+    } maps[] = {{"timeouts", &section_timeouts, &section_lifetime, &settings->timeouts,
+                 &settings->lifetime_jitter},
+                {"tcp", &section_tcp, NULL, settings, NULL},
+                {"limits", &section_limits, NULL, settings, NULL},
+                {"log", &section_log, NULL, settings, NULL}};
+
+    for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
+        say(out, "%s: { ", maps[i].name);
+        say_rows(out, maps[i].section, maps[i].fields, ", ");
+        if (maps[i].more) {
+            say(out, ", ");
+            say_rows(out, maps[i].more, maps[i].more_fields, ", ");
+        }
+        say(out, " }\n");
+    }
 }
 
 char *settings_text(const struct settings *settings)
 {
-    static const char *const on_removed[] = {"keep", "close"};
     struct out out = {.settings = settings};
 
     say_rows(&out, &section_top, settings, "\n");
-    say(&out, "\non_removed: %s\n", on_removed[settings->on_removed]);
-    say(&out, settings->admin_listen ? "admin: { " : "admin: no");
+    say(&out, settings->admin_listen ? "\nadmin: { " : "\nadmin: no");
     if (settings->admin_listen)
         say_rows(&out, &section_admin, settings, ", ");
     say(&out, settings->admin_listen ? " }\n" : "\n");
-    const struct {
-        const char *name;
-        const struct section *section;
-        const void *fields;
-    } maps[] = {{"timeouts", &section_timeouts, &settings->timeouts},
-                {"tcp", &section_tcp, settings},
-                {"limits", &section_limits, settings},
-                {"log", &section_log, settings}};
-    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
-        say(&out, "%s: { ", maps[i].name);
-        say_rows(&out, maps[i].section, maps[i].fields, ", ");
-        if (i == 0)
-            say(&out, ", lifetime_jitter: %llu%%", (unsigned long long)settings->lifetime_jitter);
-        say(&out, " }\n");
-    }
-    say(&out, "trusted_proxies: [");
-    for (size_t i = 0; i < settings->trusted_proxy_count; i++) {
-        say(&out, i ? ", " : " ");
-        say_text(&out, settings->trusted_proxies[i]);
-    }
-    say(&out, " ]\nlisteners:\n");
+    say_maps(&out);
+    say_list(&out, "trusted_proxies", settings->trusted_proxies, settings->trusted_proxy_count);
+    say(&out, "listeners:\n");
     for (size_t i = 0; i < settings->listener_count; i++)
         say_listener(&out, &settings->listeners[i]);
     say(&out, "pools:\n");

@@ -1,5 +1,7 @@
-/* libfyaml reads, we build. Its events carry their marks, and a tree built from them is bounded as it grows:
- * depth, nodes, aliases. An alias shares the node it names, so nothing is ever copied. */
+/* libfyaml reads, we build. Its events carry their marks, and a tree built from them is bounded as
+ * it grows: depth, nodes, keys, aliases. An alias shares the node it names, so nothing is ever
+ * copied; a merge key (<<) copies entries, which count as nodes. What libfyaml is not made for
+ * (NUL, bad UTF-8, abysses of brackets) is refused before it sees it. */
 #include "conf/tree.h"
 
 #include "base/check.h"
@@ -10,6 +12,7 @@
 
 #define DEPTH_MAX   16
 #define NODES_MAX   200000
+#define KEYS_MAX    4096 /* of one map: every key is compared with those before it */
 #define ANCHORS_MAX 100
 
 struct anchor {
@@ -58,7 +61,8 @@ static struct mark mark_of(const struct builder *b, struct fy_event *event)
 {
     const struct fy_mark *mark = fy_event_start_mark(event);
 
-    return (struct mark){b->file, mark ? (uint32_t)mark->line + 1 : 0, mark ? (uint32_t)mark->column + 1 : 0};
+    return (struct mark){b->file, mark ? (uint32_t)mark->line + 1 : 0,
+                         mark ? (uint32_t)mark->column + 1 : 0};
 }
 
 static struct tree *complain(struct builder *b, struct mark mark, const char *words)
@@ -78,15 +82,31 @@ static char *text_of(struct builder *b, struct fy_token *token)
     return arena_text(b->arena, (struct bytes){(const uint8_t *)at, at ? len : 0});
 }
 
+static size_t length_of(struct fy_token *token)
+{
+    size_t len = 0;
+
+    return token && fy_token_get_text(token, &len) ? len : 0;
+}
+
+/* Memory for a node or an entry, of which a file may have so many. */
+static void *alloc_counted(struct builder *b, size_t size, struct mark mark)
+{
+    void *memory = ++b->nodes > NODES_MAX ? NULL : arena_alloc(b->arena, size);
+
+    if (!memory)
+        complain(b, mark,
+                 b->nodes > NODES_MAX ? "the file is too large: more than 200000 values"
+                                      : "out of memory");
+    return memory;
+}
+
 static struct tree *new_node(struct builder *b, enum tree_kind kind, struct mark mark)
 {
-    struct tree *node = arena_alloc(b->arena, sizeof *node);
+    struct tree *node = alloc_counted(b, sizeof *node, mark);
 
-    if (++b->nodes > NODES_MAX)
-        return complain(b, mark, "the file is too large: more than 200000 values");
-    if (!node)
-        return complain(b, mark, "out of memory");
-    *node = (struct tree){.kind = kind, .mark = mark, .text = ""};
+    if (node)
+        *node = (struct tree){.kind = kind, .mark = mark, .text = ""};
     return node;
 }
 
@@ -105,17 +125,22 @@ static bool keep_anchor(struct builder *b, struct fy_token *token, struct tree *
 static struct tree *find_anchor(struct builder *b, struct fy_event *event)
 {
     const char *name = text_of(b, event->alias.anchor);
+    struct mark mark = mark_of(b, event);
+
+    mark.column -= mark.column > 1; /* libfyaml's begins behind the star */
 
     for (size_t i = b->anchor_count; name && i-- > 0;)
         if (b->anchor[i].name && strcmp(b->anchor[i].name, name) == 0)
             return b->anchor[i].node;
-    return complain(b, mark_of(b, event), "a \"*\" begins an alias in YAML, and there is no anchor of that name");
+    return complain(b, mark,
+                    "a \"*\" begins an alias in YAML, and there is no anchor of that name");
 }
 
 static struct tree *build(struct builder *b, struct fy_event *take_event, unsigned depth);
 
 /* The next event's node; NULL at `end` (then *ret_ended) or on error. */
-static struct tree *build_next(struct builder *b, enum fy_event_type end, unsigned depth, bool *ret_ended)
+static struct tree *build_next(struct builder *b, enum fy_event_type end, unsigned depth,
+                               bool *ret_ended)
 {
     struct fy_event *event = fy_parser_parse(b->parser);
 
@@ -127,67 +152,128 @@ static struct tree *build_next(struct builder *b, enum fy_event_type end, unsign
     return build(b, event, depth);
 }
 
+static bool add(struct builder *b, struct tree *to, struct tree_entry entry)
+{
+    struct tree_entry *new = alloc_counted(b, sizeof *new, entry.mark);
+
+    if (!new)
+        return false;
+    *new = entry;
+    tree_add(to, new);
+    return true;
+}
+
 static struct tree *build_list(struct builder *b, struct tree *list, unsigned depth)
 {
     bool has_ended;
     struct tree *item;
 
-    while ((item = build_next(b, FYET_SEQUENCE_END, depth + 1, &has_ended))) {
-        struct tree_entry *entry = arena_alloc(b->arena, sizeof *entry);
-        if (!entry)
-            return complain(b, item->mark, "out of memory");
-        *entry = (struct tree_entry){.mark = item->mark, .value = item};
-        tree_add(list, entry);
-    }
+    while ((item = build_next(b, FYET_SEQUENCE_END, depth + 1, &has_ended)))
+        if (!add(b, list, (struct tree_entry){.mark = item->mark, .value = item}))
+            return NULL;
     return has_ended ? list : NULL;
 }
 
-static bool add_pair(struct builder *b, struct tree *map, struct tree *key, struct tree *value)
+/* A key given twice is an error, and the first one stays. */
+static bool add_pair(struct builder *b, struct tree *map, const struct tree *key,
+                     struct tree *value)
 {
-    struct tree_entry *entry = arena_alloc(b->arena, sizeof *entry), *before;
+    struct tree_entry *before;
 
-    if (!entry) {
-        complain(b, key->mark, "out of memory");
-        return false;
-    }
     if (key->kind != TREE_SCALAR) {
         complain(b, key->mark, "a key must be a word");
         return true;
     }
     before = tree_find(map, key->text);
     if (before) {
-        report_add(b->report, key->mark, "leave one of the two out", "\"%s\" is given twice; first in line %u",
-                   key->text, before->mark.line);
+        report_add(b->report, key->mark, "leave one of the two out",
+                   "\"%s\" is given twice; first in %u:%u", key->text, before->mark.line,
+                   before->mark.column);
         return true;
     }
-    *entry = (struct tree_entry){.key = key->text, .mark = key->mark, .value = value};
-    tree_add(map, entry);
+    return add(b, map, (struct tree_entry){.key = key->text, .mark = key->mark, .value = value});
+}
+
+/* <<: what the map does not say itself, it takes from there. */
+static bool merge_map(struct builder *b, struct tree *map, const struct tree *from,
+                      struct mark mark)
+{
+    if (from->kind != TREE_MAP) {
+        complain(b, mark, "a merge key (<<) takes a map, or a list of maps");
+        return true;
+    }
+    for (const struct tree_entry *entry = from->first; entry; entry = entry->next)
+        if (!tree_find(map, entry->key) && !add(b, map, *entry))
+            return false;
     return true;
+}
+
+static bool merge(struct builder *b, struct tree *map, const struct tree *from, struct mark mark)
+{
+    if (from->kind != TREE_LIST)
+        return merge_map(b, map, from, mark);
+    for (const struct tree_entry *entry = from->first; entry; entry = entry->next)
+        if (!merge_map(b, map, entry->value, mark))
+            return false;
+    return true;
+}
+
+static bool is_merge_key(const struct tree *key)
+{
+    return key->kind == TREE_SCALAR && !key->is_quoted && strcmp(key->text, "<<") == 0;
 }
 
 static struct tree *build_map(struct builder *b, struct tree *map, unsigned depth)
 {
     bool has_ended;
-    struct tree *key, *value;
+    struct tree *key, *value, *merged = NULL;
+    struct mark merge_mark = {0};
+    unsigned keys = 0;
 
     while ((key = build_next(b, FYET_MAPPING_END, depth + 1, &has_ended))) {
         value = build_next(b, FYET_NONE, depth + 1, &has_ended);
-        if (!value || !add_pair(b, map, key, value))
+        if (!value)
             return NULL;
+        if (++keys > KEYS_MAX)
+            return complain(b, key->mark, "more than 4096 keys in one map");
+        if (is_merge_key(key) && !merged) {
+            merged = value;
+            merge_mark = key->mark;
+        } else if (!add_pair(b, map, key, value)) {
+            return NULL;
+        }
     }
+    if (merged && has_ended && !merge(b, map, merged, merge_mark))
+        return NULL;
     return has_ended ? map : NULL;
+}
+
+static bool is_in_quotes(struct fy_token *token)
+{
+    enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+
+    return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
 }
 
 static struct tree *build_scalar(struct builder *b, struct fy_event *event)
 {
-    struct tree *node = new_node(b, TREE_SCALAR, mark_of(b, event));
+    struct mark mark = mark_of(b, event);
 
+    mark.column -=
+        is_in_quotes(event->scalar.value) && mark.column > 1; /* libfyaml's is behind the quote */
+    struct tree *node = new_node(b, TREE_SCALAR, mark);
     if (!node)
         return NULL;
+    if (event->scalar.tag)
+        return complain(
+            b, mark, "tags (\"!\") mean nothing here; a value that begins with one wants quotes");
     node->text = text_of(b, event->scalar.value);
-    node->is_quoted = event->scalar.value && fy_token_scalar_style(event->scalar.value) != FYSS_PLAIN;
+    node->is_quoted =
+        event->scalar.value && fy_token_scalar_style(event->scalar.value) != FYSS_PLAIN;
     if (!node->text)
-        return complain(b, node->mark, "out of memory");
+        return complain(b, mark, "out of memory");
+    if (strlen(node->text) < length_of(event->scalar.value))
+        return complain(b, mark, "a value cannot hold a NUL");
     return keep_anchor(b, event->scalar.anchor, node) ? node : NULL;
 }
 
@@ -196,8 +282,11 @@ static struct tree *build_collection(struct builder *b, struct fy_event *event, 
 {
     bool is_map = event->type == FYET_MAPPING_START;
     struct fy_token *anchor = is_map ? event->mapping_start.anchor : event->sequence_start.anchor;
+    struct fy_token *tag = is_map ? event->mapping_start.tag : event->sequence_start.tag;
     struct tree *node = new_node(b, is_map ? TREE_MAP : TREE_LIST, mark_of(b, event));
 
+    if (node && tag)
+        node = complain(b, node->mark, "tags (\"!\") mean nothing here");
     if (node && depth >= DEPTH_MAX)
         node = complain(b, node->mark, "nested more than 16 deep");
     if (node)
@@ -228,33 +317,36 @@ static struct tree *build(struct builder *b, struct fy_event *take_event, unsign
     return node;
 }
 
-static bool skip_to(struct builder *b, enum fy_event_type wanted, enum fy_event_type *ret_type)
+/* The type of the next event, and where it stands; FYET_NONE on error. */
+static enum fy_event_type skip(struct builder *b, struct mark *ret_mark)
 {
     struct fy_event *event = fy_parser_parse(b->parser);
+    enum fy_event_type type = event ? event->type : FYET_NONE;
 
-    *ret_type = event ? event->type : FYET_NONE;
+    if (event)
+        *ret_mark = mark_of(b, event);
     fy_parser_event_free(b->parser, event);
-    return *ret_type == wanted;
+    return type;
 }
 
 static struct tree *build_document(struct builder *b)
 {
-    const struct mark whole = {b->file, 1, 1};
-    enum fy_event_type type;
+    struct mark mark, whole = {b->file, 1, 1};
     bool has_ended;
 
-    if (!skip_to(b, FYET_STREAM_START, &type))
+    if (skip(b, &mark) != FYET_STREAM_START)
         return NULL;
-    if (!skip_to(b, FYET_DOCUMENT_START, &type))
+    enum fy_event_type type = skip(b, &mark);
+    if (type != FYET_DOCUMENT_START)
         return type == FYET_STREAM_END ? new_node(b, TREE_MAP, whole) : NULL;
     struct tree *tree = build_next(b, FYET_NONE, 0, &has_ended);
-    if (!tree)
+    if (!tree || skip(b, &mark) != FYET_DOCUMENT_END)
         return NULL;
-    if (!skip_to(b, FYET_DOCUMENT_END, &type))
-        return NULL;
-    if (!skip_to(b, FYET_STREAM_END, &type))
-        return type == FYET_NONE ? NULL : complain(b, whole, "more than one document (\"---\") in one file");
-    if (tree->kind == TREE_SCALAR && tree->text[0] == '\0')
+    type = skip(b, &mark);
+    if (type != FYET_STREAM_END)
+        return type == FYET_NONE ? NULL
+                                 : complain(b, mark, "a second document (\"---\") in one file");
+    if (tree->kind == TREE_SCALAR && tree->text[0] == '\0' && !tree->is_quoted)
         return new_node(b, TREE_MAP, whole);
     return tree;
 }
@@ -275,22 +367,76 @@ static void take_errors(struct builder *b, struct fy_diag *diag)
     }
 }
 
-/* Before libfyaml sees it: what it is not made for. */
+/* --- before libfyaml sees it
+ * ----------------------------------------------------------------------- */
+
+/* The bytes of the character at `at`, 0 if it is no UTF-8 (RFC 3629 section 4). */
+static size_t utf8_length(struct bytes text, size_t at)
+{
+    uint8_t c = text.at[at];
+    size_t len = c < 0x80                ? 1
+                 : c >= 0xc2 && c < 0xe0 ? 2
+                 : c >= 0xe0 && c < 0xf0 ? 3
+                 : c >= 0xf0 && c < 0xf5 ? 4
+                                         : 0;
+    uint8_t second = len > 1 && at + 1 < text.len ? text.at[at + 1] : 0x80;
+
+    if (len == 0 || at + len > text.len)
+        return 0;
+    if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
+        (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((text.at[at + i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
+/* len: of the character, 0 if it is none. A directive is no use here, and hangs libfyaml 0.7.12
+ * when malformed. */
+static const char *what_is_wrong(struct bytes text, size_t at, size_t len)
+{
+    uint8_t c = text.at[at];
+
+    if (c == '%' && (at == 0 || text.at[at - 1] == '\n'))
+        return "a line cannot begin with \"%\"";
+    if (c == 0)
+        return "a NUL byte: this is no text file";
+    if (len == 0)
+        return "this is no UTF-8";
+    if ((c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f)
+        return "a control character";
+    return NULL;
+}
+
+/* How deep brackets are open behind this byte; what stands in a comment does not count. */
+static unsigned depth_behind(unsigned depth, uint8_t c, uint8_t before, bool *is_comment)
+{
+    if (c == '\n')
+        *is_comment = false;
+    else if (c == '#' && (before == '\n' || before == ' ' || before == '\t'))
+        *is_comment = true;
+    if (*is_comment)
+        return depth;
+    return depth + (c == '[' || c == '{') - (depth && (c == ']' || c == '}'));
+}
+
 static bool is_text(struct builder *b, struct bytes text)
 {
     struct mark mark = {b->file, 1, 1};
     unsigned depth = 0;
+    bool is_comment = false;
+    size_t len;
 
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; i < text.len; i += len) {
         uint8_t c = text.at[i];
-        if (c == 0) {
-            complain(b, mark, "a NUL byte: this is no text file");
-            return false;
-        }
-        depth += c == '[' || c == '{';
-        depth -= depth && (c == ']' || c == '}');
-        if (depth > 4 * DEPTH_MAX) {
-            complain(b, mark, "nested more than 16 deep");
+        len = utf8_length(text, i);
+        const char *wrong = what_is_wrong(text, i, len);
+        depth = depth_behind(depth, c, i ? text.at[i - 1] : '\n', &is_comment);
+        if (!wrong && depth > 4 * DEPTH_MAX)
+            wrong = "nested more than 16 deep";
+        if (wrong) {
+            report_add(b->report, mark, NULL, "%s", wrong);
             return false;
         }
         mark.column = c == '\n' ? 1 : mark.column + 1;
@@ -299,7 +445,8 @@ static bool is_text(struct builder *b, struct bytes text)
     return true;
 }
 
-struct tree *yaml_parse(struct arena *arena, const char *file, struct bytes text, struct report *report)
+struct tree *yaml_parse(struct arena *arena, const char *file, struct bytes text,
+                        struct report *report)
 {
     struct fy_diag_cfg diag_cfg;
     size_t errors = report_count(report);

@@ -38,7 +38,7 @@ routes:
   const { code, err } = run('check', bad)
   assert.equal(code, 1)
   for (const wanted of [/:1:1: error: unknown key "worker"\n {4}worker: 2\n {4}\^\n {2}did you mean "workers"\?/, /:2:24: .*99999/, /:3:22: .*"3"/,
-    /tunnel_idle/, /magic/, /:4:45: .*no server address/, /:6:23: .*leave the port out/, /did you mean "chat"\?/, /8 errors/]) assert.match(err, wanted)
+    /tunnel_idle/, /magic/, /:4:45: .*no server address/, /:6:22: .*leave the port out/, /did you mean "chat"\?/, /8 errors/]) assert.match(err, wanted)
 })
 test('what YAML refuses is told to be quoted', () => {
   const pools = 'pools: { a: { servers: [ 127.0.0.1:1 ] } }\n'

@@ -1,0 +1,135 @@
+/* Fails one call, chosen at run time: preloaded into turnout, it counts the calls that the worker's
+ * thread makes, and the chosen one of them returns an errno instead of happening. Orders and counts
+ * lie in a file that tests/fault/run maps too, so one process serves hundreds of faults. Only the
+ * thread named in the file is touched: the driver asks the admin thread meanwhile. The kernel is
+ * called directly, never through dlsym, which itself allocates. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum kind {
+    SOCKET,
+    CONNECT,
+    ACCEPT4,
+    RECV,
+    SEND,
+    SHUTDOWN,
+    SETSOCKOPT,
+    GETSOCKOPT,
+    EPOLL_CTL,
+    MALLOC,
+    CALLOC,
+    REALLOC,
+    KIND_COUNT
+};
+
+/* Shared with the driver, which knows this layout. */
+struct orders {
+    int32_t thread; /* its calls count; 0: nobody's */
+    int32_t kind;   /* -1: none fails */
+    int32_t number; /* which call of the kind, from 1 */
+    int32_t error;
+    int32_t hits; /* how many were made to fail */
+    int32_t calls[KIND_COUNT];
+};
+
+static struct orders *orders;
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *path = getenv("FAULT_ORDERS");
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return;
+    void *at = mmap(NULL, sizeof *orders, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (at != MAP_FAILED)
+        orders = at;
+}
+
+static bool fails(enum kind kind)
+{
+    if (!orders || !orders->thread || orders->thread != (int32_t)syscall(SYS_gettid))
+        return false;
+
+    int32_t number = ++orders->calls[kind];
+    if (orders->kind != (int32_t)kind || number != orders->number)
+        return false;
+    orders->hits++;
+    errno = orders->error;
+    return true;
+}
+
+int socket(int family, int type, int protocol)
+{
+    return fails(SOCKET) ? -1 : (int)syscall(SYS_socket, family, type, protocol);
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return fails(CONNECT) ? -1 : (int)syscall(SYS_connect, fd, address, len);
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+    return fails(ACCEPT4) ? -1 : (int)syscall(SYS_accept4, fd, address, len, flags);
+}
+
+ssize_t recv(int fd, void *at, size_t len, int flags)
+{
+    return fails(RECV) ? -1 : syscall(SYS_recvfrom, fd, at, len, flags, NULL, NULL);
+}
+
+ssize_t send(int fd, const void *at, size_t len, int flags)
+{
+    return fails(SEND) ? -1 : syscall(SYS_sendto, fd, at, len, flags, NULL, 0);
+}
+
+int shutdown(int fd, int how)
+{
+    return fails(SHUTDOWN) ? -1 : (int)syscall(SYS_shutdown, fd, how);
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    return fails(SETSOCKOPT) ? -1 : (int)syscall(SYS_setsockopt, fd, level, name, value, len);
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    return fails(GETSOCKOPT) ? -1 : (int)syscall(SYS_getsockopt, fd, level, name, value, len);
+}
+
+int epoll_ctl(int epoll_fd, int what, int fd, struct epoll_event *event)
+{
+    return fails(EPOLL_CTL) ? -1 : (int)syscall(SYS_epoll_ctl, epoll_fd, what, fd, event);
+}
+
+void *malloc(size_t size)
+{
+    return fails(MALLOC) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return fails(CALLOC) ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *at, size_t size)
+{
+    return fails(REALLOC) ? NULL : __libc_realloc(at, size);
+}

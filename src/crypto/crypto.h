@@ -4,5 +4,5 @@
 #include "base/bytes.h"
 
 #define SHA1_LEN 20
-/* RFC 3174; only because RFC 6455 section 1.3 asks for it. Any thread. */
-void crypto_sha1(struct bytes of, uint8_t ret_digest[SHA1_LEN]);
+/* RFC 3174; only because RFC 6455 section 1.3 asks for it. Any thread. 0 or -ENOMEM. */
+int crypto_sha1(struct bytes of, uint8_t ret_digest[SHA1_LEN]);

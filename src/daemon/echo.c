@@ -158,7 +158,9 @@ static int write_switch(struct echo *e)
     uint8_t accept[WS_ACCEPT_LEN];
     char head[NAME_MAX_LEN + 256];
 
-    ws_accept_write(http1_find(head_of(e), "sec-websocket-key"), accept);
+    int error = ws_accept_write(http1_find(head_of(e), "sec-websocket-key"), accept);
+    if (error)
+        return error;
     snprintf(head, sizeof head,
              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Accept: %.*s\r\nX-Server: %s\r\n",

@@ -189,7 +189,7 @@ json_t *view_reload(const struct admin_reload_result *result)
 
 json_t *view_status(const struct admin_status *status)
 {
-    json_t *json = json_object(), *tiers = json_array(), *copy = json_object();
+    json_t *json = json_object(), *tiers = json_array();
 
     set(json, "version", text(TURNOUT_VERSION));
     set(json, "pid", number((uint64_t)getpid()));
@@ -200,9 +200,8 @@ json_t *view_status(const struct admin_status *status)
     set(json, "workers", number(status->snapshot->workers));
     set(json, "descriptor_limit", number((uint64_t)status->descriptor_limit));
     set(json, "kernel", text(status->features));
-    set(copy, "tier", text("copy"));
-    set(copy, "serves", json_true());
-    json_array_append_new(tiers, copy);
+    for (unsigned i = 0; i < relay_tier_count(); i++)
+        json_array_append_new(tiers, json_pack("{s:s, s:b}", "tier", relay_tier_name(i), "serves", 1));
     set(json, "tiers", tiers);
     set(json, "last_reload", status->last_reload.wall_usec ? view_reload(&status->last_reload) : json_null());
     return json;

@@ -23,3 +23,8 @@ const char *relay_tier_name(unsigned tier)
     CHECK(tier < ARRAY_LEN(tiers));
     return tiers[tier]->name;
 }
+
+unsigned relay_tier_count(void)
+{
+    return ARRAY_LEN(tiers);
+}

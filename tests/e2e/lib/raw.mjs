@@ -36,6 +36,7 @@ export class Wire {
     this.got = Buffer.alloc(0)
     this.ended = null // 'FIN' or 'RST'
     this.waiting = []
+    this.localPort = socket.localPort // the socket forgets it when it closes
     socket.on('data', data => { this.got = Buffer.concat([this.got, data]); this.#tell() })
     socket.on('end', () => { this.ended ??= 'FIN'; this.#tell() })
     socket.on('error', error => { this.ended ??= error.code === 'ECONNRESET' || error.code === 'EPIPE' ? 'RST' : error.code; this.#tell() })

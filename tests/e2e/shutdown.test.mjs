@@ -1,0 +1,83 @@
+// SIGTERM: no one new, time for those who are here, and a proper goodbye.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Backend, Wire, closeFrame, frame, plain, request, switching, tunnel } from './lib/raw.mjs'
+import { Echo, Turnout, simple, until } from './lib/turnout.mjs'
+
+let echo
+before(async () => { echo = await Echo.start('e') })
+after(() => echo.stop())
+const start = (grace, server = echo) => Turnout.start(t => simple(server)(t) + `timeouts: { shutdown_grace: ${grace} }\n`)
+
+test('while it drains: 503 with Retry-After for the new, /ready says no, tunnels live on; the last one gone, it ends', async () => {
+  const t = await start('20s')
+  const old = await tunnel(t.port)
+  t.child.kill('SIGTERM')
+  await t.event(e => e.event === 'stop')
+  const fresh = await Wire.connect(t.port)
+  fresh.send(request('/'))
+  const head = await fresh.head()
+  assert.equal(head.status, 503)
+  assert.ok(Number(head.fields['retry-after']) >= 1)
+  assert.equal((await t.event(e => e.event === 'refused')).reason, 'STOPPING')
+  assert.equal(t.status().state, 'draining')
+  old.send(frame('still'))
+  await old.until('still')
+  old.close()
+  fresh.close()
+  assert.equal(await t.exit, 0)
+})
+test('grace over: Close 1012 to both sides, then the end', async () => {
+  let server
+  const backend = await Backend.start(async wire => { server = wire; wire.send(switching()); return 'tunnel' })
+  const t = await start('300ms', backend)
+  const client = await tunnel(t.port)
+  t.child.kill('SIGTERM')
+  await client.closed()
+  assert.ok(client.got.includes(closeFrame(1012, false)), client.got.toString('hex'))
+  await server.closed()
+  assert.equal(server.got[0], 0x88)
+  assert.equal(server.got[1], 0x82)
+  const mask = server.got.subarray(2, 6)
+  assert.equal((server.got[6] ^ mask[0]) << 8 | (server.got[7] ^ mask[1]), 1012)
+  const line = await t.event(e => e.event === 'close')
+  assert.equal(line.reason, 'STOPPING')
+  client.close()
+  assert.equal(await t.exit, 0)
+  await backend.stop()
+})
+test('a tunnel in the middle of a frame gets its Close behind that frame', async () => {
+  let server
+  const backend = await Backend.start(async wire => { server = wire; wire.send(switching()); return 'tunnel' })
+  const t = await start('200ms', backend)
+  const client = await tunnel(t.port)
+  const whole = frame(Buffer.alloc(1000, 'm'), { masked: false })
+  server.send(whole.subarray(0, 500))
+  await client.length(500)
+  t.child.kill('SIGTERM')
+  await t.event(e => /grace is over/.test(e.words))
+  server.send(Buffer.concat([whole.subarray(500), frame('never seen', { masked: false })]))
+  await client.closed()
+  assert.ok(client.got.equals(Buffer.concat([whole, closeFrame(1012, false)])), client.got.subarray(990).toString('hex'))
+  client.close()
+  assert.equal(await t.exit, 0)
+  await backend.stop()
+})
+test('a second signal ends at once', async () => {
+  const t = await start('0')
+  const client = await tunnel(t.port)
+  t.child.kill('SIGINT')
+  await t.event(e => e.event === 'stop')
+  t.child.kill('SIGINT')
+  assert.equal(await t.exit, 0)
+  await client.closed()
+})
+test('kept connections that wait for a request are closed, none is asked to wait for grace', async () => {
+  const t = await start('20s')
+  const kept = await Wire.connect(t.port)
+  kept.send(plain('/healthz'))
+  await kept.until('ok\n')
+  t.child.kill('SIGTERM')
+  assert.equal(await kept.closed(), 'FIN')
+  assert.equal(await t.exit, 0)
+})

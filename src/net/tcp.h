@@ -16,6 +16,7 @@ void tcp_tune(int fd, const struct tcp_tuning *tuning);
 /* Bounds what the kernel holds for a connection that moves much: what is not sent, and the window offered. For those that
  * never do it would be two system calls for nothing, so it is done when the first large batch or backlog is seen. */
 void tcp_tune_bulk(int fd);
+void tcp_clamp(int fd); /* the window alone, again */
 
 /* Both ends' addresses, for the admin. 0 or a negative errno. */
 int tcp_names(int fd, struct address *ret_local, struct address *ret_peer);

@@ -95,6 +95,13 @@ static void on_shortage(struct listener_sink *sink, int error)
             gate->proxy->snapshot->gates[gate->number].settings->listen, strerror(-error));
 }
 
+/* What a listening socket is told, every connection it accepts inherits. */
+static void tune(int fd, const struct snapshot *snapshot)
+{
+    tcp_tune(fd, &snapshot->tuning);
+    tcp_tune_bulk(fd);
+}
+
 int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint *endpoint, int take_fd)
 {
     struct gate *gate = calloc(1, sizeof *gate);
@@ -108,7 +115,7 @@ int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint 
     gate->number = number;
     gate->endpoint = *endpoint;
     if (!endpoint->is_unix)
-        tcp_tune(take_fd, &proxy->snapshot->tuning);
+        tune(take_fd, proxy->snapshot);
     int error = listener_open(&gate->listener, &proxy->worker.runner.loop, take_fd, endpoint->is_unix,
                               &gate->sink);
     if (error) {
@@ -155,7 +162,7 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds)
         if (!stays(gate, snapshot))
             close_gate(gate);
         else if (!gate->endpoint.is_unix)
-            tcp_tune(gate->listener.source.fd, &snapshot->tuning);
+            tune(gate->listener.source.fd, snapshot);
     }
     proxy->snapshot = snapshot_ref(snapshot);
     proxy->relays.unsent_limit_bytes = snapshot->settings->limits.unsent_worker;

@@ -1,16 +1,15 @@
-/* A WebSocket load generator: real handshakes with checked Accept, masked frames, every echo compared byte
- * by byte, latency in a log-linear histogram.
+/* A WebSocket load generator: real handshakes with checked Accept, masked frames, every echo
+ * compared byte by byte, latency in a log-linear histogram.
  *
- *     load --to ADDRESS:PORT --mode echo      N connections, one message in flight each (closed loop)
- *     load --to ADDRESS:PORT --mode rate      N connections, --rate messages a second by a schedule (open
- *                                             loop: latency counts from the intended time of sending)
- *     load --to ADDRESS:PORT --mode handshake connect, upgrade, one echo, close; --flight at once
- *     load --to ADDRESS:PORT --mode idle      N connections, one echo each, then silence until a line on
- *                                             stdin or its end
+ *     load --to ADDRESS:PORT --mode echo      N connections, one message in flight each (closed
+ * loop) load --to ADDRESS:PORT --mode rate      N connections, --rate messages a second by a
+ * schedule (open loop: latency counts from the intended time of sending) load --to ADDRESS:PORT
+ * --mode handshake connect, upgrade, one echo, close; --flight at once load --to ADDRESS:PORT
+ * --mode idle      N connections, one echo each, then silence until a line on stdin or its end
  *
- * One thread. It says {"phase":"measure"} when the warm-up is over and {"phase":"done", ...} with all
- * figures in the end, one line each, so that whoever accounts CPU knows the window. Exit code 1 when any
- * connection failed or any message was lost or wrong: such a run counts for nothing. */
+ * One thread. It says {"phase":"measure"} when the warm-up is over and {"phase":"done", ...} with
+ * all figures in the end, one line each, so that whoever accounts CPU knows the window. Exit code 1
+ * when any connection failed or any message was lost or wrong: such a run counts for nothing. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,15 +30,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC_PER_SEC    1000000000u
-#define SIZE_MAX_BYTES  65536
-#define HEAD_MAX_BYTES  4096
-#define HEADER_BYTES    14
-#define STAMP_BYTES     24 /* connection, sequence, intended time */
-#define SOURCE_COUNT    64 /* 127.1.0.1 ...: each has its own ports */
-#define EVENTS_AT_ONCE  256
-#define CONNECTING_MAX  64 /* handshakes at once while connections are opened */
-#define GIVE_UP_NSEC    (20ull * NSEC_PER_SEC)
+#define NSEC_PER_SEC   1000000000u
+#define SIZE_MAX_BYTES 65536
+#define HEAD_MAX_BYTES 4096
+#define HEADER_BYTES   14
+#define STAMP_BYTES    24 /* connection, sequence, intended time */
+#define SOURCE_COUNT   64 /* 127.1.0.1 ...: each has its own ports */
+#define EVENTS_AT_ONCE 256
+#define CONNECTING_MAX 64 /* handshakes at once while connections are opened */
+#define GIVE_UP_NSEC   (20ull * NSEC_PER_SEC)
 
 enum mode { MODE_ECHO, MODE_RATE, MODE_HANDSHAKE, MODE_IDLE };
 static const char *const mode_names[] = {"echo", "rate", "handshake", "idle"};
@@ -50,8 +49,15 @@ static struct {
     enum mode mode;
     unsigned connections, size, flight, sources;
     double seconds, warmup, rate;
-} options = {.path = "/", .host = "bench.example.com", .connections = 100, .size = 64, .flight = 64,
-             .sources = SOURCE_COUNT, .seconds = 2, .warmup = 0.5, .rate = 10000};
+} options = {.path = "/",
+             .host = "bench.example.com",
+             .connections = 100,
+             .size = 64,
+             .flight = 64,
+             .sources = SOURCE_COUNT,
+             .seconds = 2,
+             .warmup = 0.5,
+             .rate = 10000};
 
 enum state { CLOSED, OPENING, ASKED, OPEN, LEAVING };
 
@@ -65,7 +71,8 @@ struct client {
     char accept[29];
 };
 
-/* --- time and histogram -------------------------------------------------------------------------- */
+/* --- time and histogram --------------------------------------------------------------------------
+ */
 
 static uint64_t now_nsec(void)
 {
@@ -85,7 +92,8 @@ static unsigned bucket_of(uint64_t nsec)
     if (nsec < 1u << STEPS_LOG2)
         return (unsigned)nsec;
     unsigned high = 63u - (unsigned)__builtin_clzll(nsec);
-    return ((high - STEPS_LOG2 + 1) << STEPS_LOG2) + (unsigned)(nsec >> (high - STEPS_LOG2) & ((1u << STEPS_LOG2) - 1));
+    return ((high - STEPS_LOG2 + 1) << STEPS_LOG2) +
+           (unsigned)(nsec >> (high - STEPS_LOG2) & ((1u << STEPS_LOG2) - 1));
 }
 
 static uint64_t value_of(unsigned bucket)
@@ -115,7 +123,8 @@ static double percentile_usec(double share)
     return (double)longest_nsec / 1000;
 }
 
-/* --- what is counted ----------------------------------------------------------------------------- */
+/* --- what is counted -----------------------------------------------------------------------------
+ */
 
 static struct client *clients;
 static int epoll_fd;
@@ -127,7 +136,8 @@ static unsigned opening;
 static void fail(struct client *c, const char *what)
 {
     if (failed++ < 5)
-        fprintf(stderr, "load: connection %u: %s: %s\n", (unsigned)(c - clients), what, strerror(errno));
+        fprintf(stderr, "load: connection %u: %s: %s\n", (unsigned)(c - clients), what,
+                strerror(errno));
     if (c->fd >= 0)
         close(c->fd);
     if (c->state == OPENING || c->state == ASKED)
@@ -136,7 +146,8 @@ static void fail(struct client *c, const char *what)
     c->state = CLOSED;
 }
 
-/* --- frames -------------------------------------------------------------------------------------- */
+/* --- frames --------------------------------------------------------------------------------------
+ */
 
 static uint8_t out[HEADER_BYTES + SIZE_MAX_BYTES];
 
@@ -163,7 +174,8 @@ static size_t put_header(uint8_t *at, size_t size, bool is_masked)
     return used;
 }
 
-/* The payload is known from its stamp alone, so an echo can be checked without keeping what was sent. */
+/* The payload is known from its stamp alone, so an echo can be checked without keeping what was
+ * sent. */
 static void put_payload(uint8_t *at, uint64_t connection, uint64_t sequence, uint64_t intended)
 {
     const uint64_t stamp[3] = {connection, sequence, intended};
@@ -194,7 +206,8 @@ static bool send_message(struct client *c, uint64_t intended)
     return true;
 }
 
-/* --- the life of a connection -------------------------------------------------------------------- */
+/* --- the life of a connection --------------------------------------------------------------------
+ */
 
 static void open_client(struct client *c)
 {
@@ -260,10 +273,11 @@ static void ask(struct client *c)
         return;
     }
     make_key(c, key);
-    int len = snprintf(text, sizeof text,
-                       "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                       options.path, options.host, key);
+    int len =
+        snprintf(text, sizeof text,
+                 "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                 options.path, options.host, key);
     if (send(c->fd, text, (size_t)len, MSG_NOSIGNAL) != len) {
         fail(c, "cannot ask");
         return;
@@ -320,7 +334,8 @@ static void on_echo(struct client *c, uint64_t intended)
         send_message(c, now);
 }
 
-/* One whole frame at `at`? Checks it against what must come. Returns its length, 0 when more is needed. */
+/* One whole frame at `at`? Checks it against what must come. Returns its length, 0 when more is
+ * needed. */
 static size_t take_frame(struct client *c, const uint8_t *at, size_t len)
 {
     static uint8_t wanted[HEADER_BYTES + SIZE_MAX_BYTES];
@@ -403,7 +418,8 @@ static void listen_once(int timeout_msec)
         on_event(&events[i]);
 }
 
-/* --- the modes ----------------------------------------------------------------------------------- */
+/* --- the modes -----------------------------------------------------------------------------------
+ */
 
 static bool open_all(void)
 {
@@ -474,7 +490,8 @@ static void run_mode(double *ret_seconds)
                                                        : NULL;
 
     for (unsigned i = 0; options.mode == MODE_ECHO && i < options.connections; i++)
-        send_message(&clients[i], now_nsec()); /* now that all are open: echoes would starve handshakes */
+        send_message(&clients[i],
+                     now_nsec()); /* now that all are open: echoes would starve handshakes */
     turn_until(now_nsec() + (uint64_t)(options.warmup * NSEC_PER_SEC), tick);
     say_measure();
     uint64_t began = now_nsec();
@@ -498,22 +515,26 @@ static void say_done(double seconds)
     uint64_t lost = options.mode == MODE_HANDSHAKE ? 0 : sent_ever - received_ever;
 
     printf("{\"phase\":\"done\",\"mode\":\"%s\",\"connections\":%u,\"size\":%u,\"seconds\":%.4f,"
-           "\"messages\":%" PRIu64 ",\"handshakes\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"wrong\":%" PRIu64
-           ",\"lost\":%" PRIu64 ",\"p50_usec\":%.1f,\"p99_usec\":%.1f,\"p999_usec\":%.1f,\"max_usec\":%.1f}\n",
-           mode_names[options.mode], options.connections, options.size, seconds, messages, handshakes, failed,
-           wrong, lost, percentile_usec(0.5), percentile_usec(0.99), percentile_usec(0.999),
-           (double)longest_nsec / 1000);
+           "\"messages\":%" PRIu64 ",\"handshakes\":%" PRIu64 ",\"failed\":%" PRIu64
+           ",\"wrong\":%" PRIu64 ",\"lost\":%" PRIu64
+           ",\"p50_usec\":%.1f,\"p99_usec\":%.1f,\"p999_usec\":%.1f,\"max_usec\":%.1f}\n",
+           mode_names[options.mode], options.connections, options.size, seconds, messages,
+           handshakes, failed, wrong, lost, percentile_usec(0.5), percentile_usec(0.99),
+           percentile_usec(0.999), (double)longest_nsec / 1000);
     fflush(stdout);
     failed += lost;
 }
 
-/* --- the command line ---------------------------------------------------------------------------- */
+/* --- the command line ----------------------------------------------------------------------------
+ */
 
 static _Noreturn void usage(const char *what)
 {
     fprintf(stderr,
-            "load: %s\nusage: load --to ADDRESS:PORT [--mode echo|rate|handshake|idle] [--connections N] [--size BYTES]\n"
-            "            [--seconds S] [--warmup S] [--rate PER_SECOND] [--flight N] [--path /P] [--host H] [--sources N]\n",
+            "load: %s\nusage: load --to ADDRESS:PORT [--mode echo|rate|handshake|idle] "
+            "[--connections N] [--size BYTES]\n"
+            "            [--seconds S] [--warmup S] [--rate PER_SECOND] [--flight N] [--path /P] "
+            "[--host H] [--sources N]\n",
             what);
     exit(2);
 }
@@ -544,26 +565,50 @@ static enum mode parse_mode(const char *text)
 static void parse(int argc, char **argv)
 {
     static const struct option names[] = {
-        {"to", 1, 0, 't'},     {"mode", 1, 0, 'm'}, {"connections", 1, 0, 'n'}, {"size", 1, 0, 'b'},
-        {"seconds", 1, 0, 's'}, {"warmup", 1, 0, 'w'}, {"rate", 1, 0, 'r'},     {"flight", 1, 0, 'f'},
-        {"path", 1, 0, 'p'},   {"host", 1, 0, 'h'}, {"sources", 1, 0, 'a'},     {0, 0, 0, 0},
+        {"to", 1, 0, 't'},   {"mode", 1, 0, 'm'},    {"connections", 1, 0, 'n'},
+        {"size", 1, 0, 'b'}, {"seconds", 1, 0, 's'}, {"warmup", 1, 0, 'w'},
+        {"rate", 1, 0, 'r'}, {"flight", 1, 0, 'f'},  {"path", 1, 0, 'p'},
+        {"host", 1, 0, 'h'}, {"sources", 1, 0, 'a'}, {0, 0, 0, 0},
     };
     int letter;
 
     while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (letter) {
-        case 't': parse_to(optarg); break;
-        case 'm': options.mode = parse_mode(optarg); break;
-        case 'n': options.connections = (unsigned)atoi(optarg); break;
-        case 'b': options.size = (unsigned)atoi(optarg); break;
-        case 's': options.seconds = atof(optarg); break;
-        case 'w': options.warmup = atof(optarg); break;
-        case 'r': options.rate = atof(optarg); break;
-        case 'f': options.flight = (unsigned)atoi(optarg); break;
-        case 'p': options.path = optarg; break;
-        case 'h': options.host = optarg; break;
-        case 'a': options.sources = (unsigned)atoi(optarg); break;
-        default: usage("an option is not known");
+        case 't':
+            parse_to(optarg);
+            break;
+        case 'm':
+            options.mode = parse_mode(optarg);
+            break;
+        case 'n':
+            options.connections = (unsigned)atoi(optarg);
+            break;
+        case 'b':
+            options.size = (unsigned)atoi(optarg);
+            break;
+        case 's':
+            options.seconds = atof(optarg);
+            break;
+        case 'w':
+            options.warmup = atof(optarg);
+            break;
+        case 'r':
+            options.rate = atof(optarg);
+            break;
+        case 'f':
+            options.flight = (unsigned)atoi(optarg);
+            break;
+        case 'p':
+            options.path = optarg;
+            break;
+        case 'h':
+            options.host = optarg;
+            break;
+        case 'a':
+            options.sources = (unsigned)atoi(optarg);
+            break;
+        default:
+            usage("an option is not known");
         }
     }
     if (!options.to.sin_port || options.size > SIZE_MAX_BYTES || options.size < STAMP_BYTES ||
@@ -593,7 +638,8 @@ int main(int argc, char **argv)
             usage("no memory");
     }
     if (options.mode != MODE_HANDSHAKE && !open_all()) {
-        fprintf(stderr, "load: only %" PRIu64 " of %u connections opened\n", opened, options.connections);
+        fprintf(stderr, "load: only %" PRIu64 " of %u connections opened\n", opened,
+                options.connections);
         return 1;
     }
     if (options.mode == MODE_IDLE) {

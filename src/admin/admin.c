@@ -1,5 +1,6 @@
-/* One flow per client: read a request, ask the threads it concerns, answer, read the next; or, for the live events,
- * stream until the client leaves. Everything a client controls is bounded: its head, its number, its patience. */
+/* One flow per client: read a request, ask the threads it concerns, answer, read the next; or, for
+ * the live events, stream until the client leaves. Everything a client controls is bounded: its
+ * head, its number, its patience. */
 #include "admin/admin.h"
 
 #include "admin/inquiry.h"
@@ -13,18 +14,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ADMIN_NUMBER     254 /* of its worker */
-#define CLIENTS_MAX      100
-#define HEAD_MAX_BYTES   16384u
-#define IN_MAX_BYTES     32768u
-#define OUT_MAX_BYTES    (64u << 20)
-#define EVENTS_MAX_BYTES 262144u /* of events that wait for a slow client; more are lost, and counted */
-#define REST_USEC        60000000u
-#define ANSWER_USEC      2000000u
-#define WRITE_USEC       30000000u
-#define EVENTS_USEC      50000u
-#define PAGE_MAX         500
-#define WORKERS_MAX      64
+#define ADMIN_NUMBER   254 /* of its worker */
+#define CLIENTS_MAX    100
+#define HEAD_MAX_BYTES 16384u
+#define IN_MAX_BYTES   32768u
+#define OUT_MAX_BYTES  (64u << 20)
+#define EVENTS_MAX_BYTES                                                                           \
+    262144u /* of events that wait for a slow client; more are lost, and counted */
+#define REST_USEC   60000000u
+#define ANSWER_USEC 2000000u
+#define WRITE_USEC  30000000u
+#define EVENTS_USEC 50000u
+#define PAGE_MAX    500
+#define WORKERS_MAX 64
 
 #define ADMIN_CLIENT_STEPS(STEP)                                                                   \
     STEP(hear)   /* until a request head is whole */                                               \
@@ -52,27 +54,31 @@ struct admin_client {
     json_t *(*gathered)(struct admin_client *client, unsigned *ret_status);
     bool keeps;
     bool streams;
-    uint64_t follows;             /* a connection's number; 0: all */
-    uint64_t seen[WORKERS_MAX];   /* of each worker's ring */
+    uint64_t follows;           /* a connection's number; 0: all */
+    uint64_t seen[WORKERS_MAX]; /* of each worker's ring */
     struct timer tick;
 };
 
 FLOW(admin_client, ADMIN_CLIENT_STEPS)
 
-/* --- answers --------------------------------------------------------------------------------------- */
+/* --- answers
+ * --------------------------------------------------------------------------------------- */
 
 static int put_text(struct buf *to, const char *text)
 {
     return buf_append(to, bytes_of(text));
 }
 
-static enum next answer_text(struct admin_client *c, unsigned status, const char *type, const char *body)
+static enum next answer_text(struct admin_client *c, unsigned status, const char *type,
+                             const char *body)
 {
     char head[256];
 
     snprintf(head, sizeof head,
-             "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s\r\n", status,
-             http1_status_words(status), type, strlen(body), c->keeps ? "" : "Connection: close\r\n");
+             "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: "
+             "no-store\r\n%s\r\n",
+             status, http1_status_words(status), type, strlen(body),
+             c->keeps ? "" : "Connection: close\r\n");
     if (put_text(&c->out, head) || put_text(&c->out, body))
         return flow_leave(&c->flow, REASON_NO_MEMORY);
     return flow_goto(&c->flow, STEP_answer);
@@ -81,19 +87,23 @@ static enum next answer_text(struct admin_client *c, unsigned status, const char
 static enum next answer_json(struct admin_client *c, unsigned status, json_t *take_json)
 {
     char *body = json_dumps(take_json, JSON_COMPACT);
-    enum next next = body ? answer_text(c, status, "application/json", body) : flow_leave(&c->flow, REASON_NO_MEMORY);
+    enum next next = body ? answer_text(c, status, "application/json", body)
+                          : flow_leave(&c->flow, REASON_NO_MEMORY);
 
     free(body);
     json_decref(take_json);
     return next;
 }
 
-static enum next refuse(struct admin_client *c, unsigned status, const char *error, const char *what_to_do)
+static enum next refuse(struct admin_client *c, unsigned status, const char *error,
+                        const char *what_to_do)
 {
-    return answer_json(c, status, json_pack("{s:s, s:s}", "error", error, "what_to_do", what_to_do));
+    return answer_json(c, status,
+                       json_pack("{s:s, s:s}", "error", error, "what_to_do", what_to_do));
 }
 
-/* --- asking ---------------------------------------------------------------------------------------- */
+/* --- asking
+ * ---------------------------------------------------------------------------------------- */
 
 static enum next ask(struct admin_client *c, struct inquiry *take_inquiry,
                      json_t *(*gathered)(struct admin_client *, unsigned *))
@@ -133,7 +143,8 @@ static json_t *take_first(struct admin_client *c)
     return TAKE(c->inquiry->errand[0].answer);
 }
 
-/* --- status, servers, routes: on main --------------------------------------------------------------- */
+/* --- status, servers, routes: on main
+ * --------------------------------------------------------------- */
 
 static void run_status(struct errand *errand)
 {
@@ -195,8 +206,9 @@ static void add_numbers(json_t *sum, json_t *more)
     const char *key;
     json_t *value;
 
-    json_object_foreach(more, key, value)
-        json_object_set_new(sum, key, json_integer(json_integer_value(json_object_get(sum, key)) + json_integer_value(value)));
+    json_object_foreach(more, key, value) json_object_set_new(
+        sum, key,
+        json_integer(json_integer_value(json_object_get(sum, key)) + json_integer_value(value)));
 }
 
 /* The workers' counters are relaxed atomics: any thread may read them. */
@@ -232,7 +244,8 @@ static json_t *gathered_reload(struct admin_client *c, unsigned *ret_status)
     return json;
 }
 
-/* --- connections: on their workers ------------------------------------------------------------------ */
+/* --- connections: on their workers
+ * ------------------------------------------------------------------ */
 
 static bool differs(const char *wanted, const char *is)
 {
@@ -295,7 +308,8 @@ static json_t *take_oldest(struct inquiry *inquiry)
         json_t *list = inquiry->errand[i].answer;
         if (json_array_size(list) == 0)
             continue;
-        if (!best_list || number_of(json_array_get(list, 0)) < number_of(json_array_get(best_list, 0)))
+        if (!best_list ||
+            number_of(json_array_get(list, 0)) < number_of(json_array_get(best_list, 0)))
             best_list = list;
     }
     if (!best_list)
@@ -316,7 +330,8 @@ static json_t *gathered_connections(struct admin_client *c, unsigned *ret_status
         json_array_append_new(page, one);
     }
     one = take_oldest(c->inquiry);
-    json_t *json = json_pack("{s:o, s:o}", "connections", page, "next", one ? json_integer(last) : json_null());
+    json_t *json = json_pack("{s:o, s:o}", "connections", page, "next",
+                             one ? json_integer(last) : json_null());
     json_decref(one);
     return json;
 }
@@ -331,7 +346,8 @@ static json_t *gathered_connection(struct admin_client *c, unsigned *ret_status)
     *ret_status = 404;
     json_decref(json);
     return json_pack("{s:s, s:s}", "error", "there is no connection of that number", "what_to_do",
-                     "it may have ended: the log has its `close` line; GET /api/v1/connections lists those that live");
+                     "it may have ended: the log has its `close` line; GET /api/v1/connections "
+                     "lists those that live");
 }
 
 static void copy_filter(char *to, size_t size, const struct query *query, const char *name)
@@ -347,7 +363,8 @@ static enum next ask_connections(struct admin_client *c, const struct query *que
 
     if (!query_number(query, "limit", 100, PAGE_MAX, &limit) || limit == 0 ||
         !query_number(query, "after", 0, UINT64_MAX, &after))
-        return refuse(c, 400, "limit or after is no number in its bounds", "write limit=1 to 500, after=NUMBER");
+        return refuse(c, 400, "limit or after is no number in its bounds",
+                      "write limit=1 to 500, after=NUMBER");
     struct inquiry *inquiry = inquiry_of_workers(c, 0, c->admin->means.count);
     if (!inquiry)
         return flow_leave(&c->flow, REASON_NO_MEMORY);
@@ -379,7 +396,8 @@ static enum next ask_connection(struct admin_client *c, struct bytes number_text
     uint64_t number;
 
     if (!parse_number(number_text, &number))
-        return refuse(c, 400, "a connection is named by its number", "GET /api/v1/connections/4711");
+        return refuse(c, 400, "a connection is named by its number",
+                      "GET /api/v1/connections/4711");
     unsigned worker = runner_of_number(number);
     struct inquiry *inquiry = inquiry_of_workers(c, worker < c->admin->means.count ? worker : 0, 1);
     if (!inquiry)
@@ -389,7 +407,8 @@ static enum next ask_connection(struct admin_client *c, struct bytes number_text
     return ask(c, inquiry, gathered_connection);
 }
 
-/* --- events ---------------------------------------------------------------------------------------- */
+/* --- events
+ * ---------------------------------------------------------------------------------------- */
 
 static const char *step_name(const struct flow_kind *kind, unsigned step)
 {
@@ -399,16 +418,20 @@ static const char *step_name(const struct flow_kind *kind, unsigned step)
 static int put_event(struct admin_client *c, const struct runner *runner, const struct event *event)
 {
     const struct flow_kind *kind = runner_kind(runner, event->kind);
-    const char *from = kind ? step_name(kind, event->from_step) : NULL, *to = kind ? step_name(kind, event->to_step) : NULL;
+    const char *from = kind ? step_name(kind, event->from_step) : NULL,
+               *to = kind ? step_name(kind, event->to_step) : NULL;
     uint64_t wall = sys_wall_usec() - (c->flow.runner->loop.now_usec - event->usec);
     char time[LOG_TIME_BYTES], line[320], chunk[352];
 
     if (!kind || (c->follows && c->follows != event->flow_number))
         return 0;
     log_time_write(wall, time);
-    int len = snprintf(line, sizeof line, "{\"time\":\"%s\",\"connection\":%llu,\"flow\":\"%s\",\"from\":%s%s%s,\"to\":%s%s%s%s%s%s}\n",
-                       time, (unsigned long long)event->flow_number, kind->name, from ? "\"" : "", from ? from : "null",
-                       from ? "\"" : "", to ? "\"" : "", to ? to : "null", to ? "\"" : "", to ? "" : ",\"reason\":\"",
+    int len = snprintf(line, sizeof line,
+                       "{\"time\":\"%s\",\"connection\":%llu,\"flow\":\"%s\",\"from\":%s%s%s,"
+                       "\"to\":%s%s%s%s%s%s}\n",
+                       time, (unsigned long long)event->flow_number, kind->name, from ? "\"" : "",
+                       from ? from : "null", from ? "\"" : "", to ? "\"" : "", to ? to : "null",
+                       to ? "\"" : "", to ? "" : ",\"reason\":\"",
                        to ? "" : reason_row(event->reason)->name, to ? "" : "\"");
     snprintf(chunk, sizeof chunk, "%x\r\n%s\r\n", (unsigned)len, line);
     return put_text(&c->out, chunk);
@@ -423,7 +446,8 @@ static int put_lost(struct admin_client *c, uint64_t lost)
     return put_text(&c->out, chunk);
 }
 
-/* What a worker's ring holds since the last time; what was overwritten meanwhile is said as a number. */
+/* What a worker's ring holds since the last time; what was overwritten meanwhile is said as a
+ * number. */
 static int put_events(struct admin_client *c, unsigned i)
 {
     const struct runner *runner = &c->admin->means.proxies[i]->worker.runner;
@@ -432,7 +456,8 @@ static int put_events(struct admin_client *c, unsigned i)
     int error = 0;
 
     for (; !error && c->seen[i] < written; c->seen[i]++) {
-        if (buf_bytes(&c->out).len > EVENTS_MAX_BYTES || !ring_read(&runner->ring, c->seen[i], &event))
+        if (buf_bytes(&c->out).len > EVENTS_MAX_BYTES ||
+            !ring_read(&runner->ring, c->seen[i], &event))
             lost++;
         else
             error = put_event(c, runner, &event);
@@ -452,15 +477,18 @@ static enum next begin_stream(struct admin_client *c, const struct query *query)
     for (unsigned i = 0; i < c->admin->means.count; i++)
         c->seen[i] = ring_written(&c->admin->means.proxies[i]->worker.runner.ring);
     c->streams = true;
-    if (put_text(&c->out, "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"
+    if (put_text(&c->out, "HTTP/1.1 200 OK\r\nContent-Type: "
+                          "application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"
                           "Cache-Control: no-store\r\nConnection: close\r\n\r\n"))
         return flow_leave(&c->flow, REASON_NO_MEMORY);
     return flow_goto(&c->flow, STEP_answer);
 }
 
-/* --- which request --------------------------------------------------------------------------------- */
+/* --- which request
+ * --------------------------------------------------------------------------------- */
 
-/* Against rebinding: a page's own name never means us. Names are those that only this machine gives out. */
+/* Against rebinding: a page's own name never means us. Names are those that only this machine gives
+ * out. */
 static bool host_is_ours(const struct admin_client *c)
 {
     struct bytes name;
@@ -470,7 +498,8 @@ static bool host_is_ours(const struct admin_client *c)
         return true;
     if (http1_request_host(&c->head, &name, &port) != REASON_DONE || !name.len)
         return false;
-    bool is_numeric = name.at[0] == '[' || (name.at[name.len - 1] >= '0' && name.at[name.len - 1] <= '9');
+    bool is_numeric =
+        name.at[0] == '[' || (name.at[name.len - 1] >= '0' && name.at[name.len - 1] <= '9');
     return is_numeric || bytes_equal_nocase(name, bytes_of("localhost"));
 }
 
@@ -506,13 +535,16 @@ static enum next answer_get(struct admin_client *c, const struct query *query)
     if (begins_with(query->path, "/api/v1/connections/", &rest))
         return ask_connection(c, rest);
     if (bytes_equal(query->path, bytes_of("/api/v1/flows")))
-        return answer_json(c, 200, json_pack("{s:o}", "flows", view_flows(c->admin->means.proxies, c->admin->means.count)));
+        return answer_json(c, 200,
+                           json_pack("{s:o}", "flows",
+                                     view_flows(c->admin->means.proxies, c->admin->means.count)));
     if (bytes_equal(query->path, bytes_of("/api/v1/events")))
         return begin_stream(c, query);
     if (bytes_equal(query->path, bytes_of("/api/v1/reload")))
         return refuse(c, 405, "reload changes something", "POST /api/v1/reload");
     return refuse(c, 404, "there is nothing here",
-                  "try /api/v1/status, /connections, /connections/N, /servers, /routes, /flows, /events, /healthz or /ready");
+                  "try /api/v1/status, /connections, /connections/N, /servers, /routes, /flows, "
+                  "/events, /healthz or /ready");
 }
 
 static enum next decide(struct admin_client *c)
@@ -529,19 +561,22 @@ static enum next decide(struct admin_client *c)
     if (!host_is_ours(c))
         return refuse(c, 403, "this Host is not ours", "ask by address or as localhost");
     if (!query_parse(head->target, &query))
-        return refuse(c, 400, "the query cannot be read", "write name=value, %-escaped, at most 8 of them");
+        return refuse(c, 400, "the query cannot be read",
+                      "write name=value, %-escaped, at most 8 of them");
     if (bytes_equal(head->method, bytes_of("GET")))
         return answer_get(c, &query);
     if (!bytes_equal(head->method, bytes_of("POST")))
         return refuse(c, 405, "only GET and POST are known here", "see docs/admin.md");
     if (http1_find(head, "origin").at)
-        return refuse(c, 403, "a page of another origin may not change anything here", "ask without Origin");
+        return refuse(c, 403, "a page of another origin may not change anything here",
+                      "ask without Origin");
     if (bytes_equal(query.path, bytes_of("/api/v1/reload")))
         return ask_house(c, run_reload, gathered_reload);
     return refuse(c, 404, "there is nothing to POST to here", "POST /api/v1/reload");
 }
 
-/* --- the client's flow ------------------------------------------------------------------------------ */
+/* --- the client's flow
+ * ------------------------------------------------------------------------------ */
 
 static enum next hear(struct admin_client *c)
 {
@@ -584,7 +619,8 @@ static enum next answer(struct admin_client *c)
     int error = stream_write_from(&c->stream, &c->out);
 
     if (error == -EAGAIN)
-        return flow_wait_source(&c->flow, &c->stream.source, WRITABLE, WITHIN(WRITE_USEC, REASON_CLIENT_LEFT));
+        return flow_wait_source(&c->flow, &c->stream.source, WRITABLE,
+                                WITHIN(WRITE_USEC, REASON_CLIENT_LEFT));
     if (error)
         return flow_leave(&c->flow, REASON_CLIENT_LEFT);
     if (c->streams)
@@ -623,7 +659,8 @@ static void admin_client_leave(struct admin_client *c)
     c->admin->clients--;
 }
 
-static void on_accept(struct listener_sink *sink, int take_fd, const struct address *peer, bool is_short)
+static void on_accept(struct listener_sink *sink, int take_fd, const struct address *peer,
+                      bool is_short)
 {
     struct admin *admin = container_of(sink, struct admin, sink);
     struct admin_client *c = admin->clients < CLIENTS_MAX ? calloc(1, sizeof *c) : NULL;
@@ -649,10 +686,12 @@ static void on_shortage(struct listener_sink *sink, int error)
 {
     struct admin *admin = container_of(sink, struct admin, sink);
 
-    log_say(admin->means.log, EVENT_shortage, "the admin listener cannot accept: %s", strerror(-error));
+    log_say(admin->means.log, EVENT_shortage, "the admin listener cannot accept: %s",
+            strerror(-error));
 }
 
-/* --- the thread ------------------------------------------------------------------------------------- */
+/* --- the thread
+ * ------------------------------------------------------------------------------------- */
 
 int admin_start(struct admin **ret_admin, const struct admin_means *means)
 {
@@ -666,7 +705,8 @@ int admin_start(struct admin **ret_admin, const struct admin_means *means)
     }
     admin->means = *means;
     admin->sink = (struct listener_sink){on_accept, on_shortage};
-    error = listener_open(&admin->listener, &admin->worker.runner.loop, means->fd, means->endpoint.is_unix, &admin->sink);
+    error = listener_open(&admin->listener, &admin->worker.runner.loop, means->fd,
+                          means->endpoint.is_unix, &admin->sink);
     if (!error)
         error = worker_start(&admin->worker);
     if (error) {

@@ -1,5 +1,6 @@
-/* The admin listener: HTTP and JSON on a thread of its own, so that it answers whatever the workers do. It knows the
- * floors below through their doors, and asks each thread for what is that thread's by mail. */
+/* The admin listener: HTTP and JSON on a thread of its own, so that it answers whatever the workers
+ * do. It knows the floors below through their doors, and asks each thread for what is that thread's
+ * by mail. */
 #pragma once
 
 #include "conf/settings.h"
@@ -39,8 +40,9 @@ struct admin_means {
 };
 
 struct admin;
-int admin_start(struct admin **ret_admin, const struct admin_means *means); /* 0 or a negative errno */
-/* Ends the thread; letters that are still on their way find their memory until admin_free, which comes after every
- * thread that was asked has ended. Both accept NULL. */
+int admin_start(struct admin **ret_admin,
+                const struct admin_means *means); /* 0 or a negative errno */
+/* Ends the thread; letters that are still on their way find their memory until admin_free, which
+ * comes after every thread that was asked has ended. Both accept NULL. */
 void admin_stop(struct admin *admin);
 struct admin *admin_free(struct admin *admin);

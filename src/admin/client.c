@@ -1,4 +1,5 @@
-/* Blocking, since it is a command: a connection, a request with `Connection: close`, and lines until the end. */
+/* Blocking, since it is a command: a connection, a request with `Connection: close`, and lines
+ * until the end. */
 #include "admin/client.h"
 
 #include "base/check.h"
@@ -17,7 +18,8 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_NOT_REACHED = 3 };
 
-/* --- the connection --------------------------------------------------------------------------------- */
+/* --- the connection
+ * --------------------------------------------------------------------------------- */
 
 static FILE *open_admin(const char *text)
 {
@@ -25,16 +27,20 @@ static FILE *open_admin(const char *text)
     int error = 0, fd;
 
     if (endpoint_parse(text, &endpoint)) {
-        fprintf(stderr, "turnout: --admin \"%s\": write unix:/run/turnout.sock or 127.0.0.1:9900\n", text);
+        fprintf(stderr, "turnout: --admin \"%s\": write unix:/run/turnout.sock or 127.0.0.1:9900\n",
+                text);
         return NULL;
     }
-    fd = socket(endpoint.is_unix ? AF_UNIX : endpoint.address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(endpoint.is_unix ? AF_UNIX : endpoint.address.any.sa_family,
+                SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0)
-        error = endpoint.is_unix ? connect(fd, (struct sockaddr *)&endpoint.path, sizeof endpoint.path)
-                                 : connect(fd, &endpoint.address.any, address_len(&endpoint.address));
+        error = endpoint.is_unix
+                    ? connect(fd, (struct sockaddr *)&endpoint.path, sizeof endpoint.path)
+                    : connect(fd, &endpoint.address.any, address_len(&endpoint.address));
     if (fd < 0 || error) {
         fprintf(stderr,
-                "turnout: nothing answers on %s: %s; is turnout running, and is that its `admin: { listen }`? (--admin ADDR "
+                "turnout: nothing answers on %s: %s; is turnout running, and is that its `admin: { "
+                "listen }`? (--admin ADDR "
                 "or $TURNOUT_ADMIN name another)\n",
                 text, strerror(errno));
         if (fd >= 0)
@@ -67,7 +73,8 @@ static int ask(FILE *stream, const char *method, const char *path)
 }
 
 /* The whole answer as JSON. NULL: not reached, or no JSON; that was said. */
-static json_t *get(const struct client_options *options, const char *method, const char *path, int *ret_status)
+static json_t *get(const struct client_options *options, const char *method, const char *path,
+                   int *ret_status)
 {
     FILE *stream = open_admin(options->admin);
     json_error_t error;
@@ -79,12 +86,14 @@ static json_t *get(const struct client_options *options, const char *method, con
     *ret_status = ask(stream, method, path);
     json_t *json = *ret_status ? json_loadf(stream, JSON_DISABLE_EOF_CHECK, &error) : NULL;
     if (!json)
-        fprintf(stderr, "turnout: %s does not answer as turnout does; is it its admin listener?\n", options->admin);
+        fprintf(stderr, "turnout: %s does not answer as turnout does; is it its admin listener?\n",
+                options->admin);
     fclose(stream);
     return json;
 }
 
-/* --- showing ---------------------------------------------------------------------------------------- */
+/* --- showing
+ * ---------------------------------------------------------------------------------------- */
 
 static const char *word(const json_t *object, const char *key)
 {
@@ -107,7 +116,8 @@ static int print_json(const json_t *json, int status)
 
 typedef void show_fn(const json_t *json);
 
-static int show(const struct client_options *options, const char *method, const char *path, show_fn *as_table)
+static int show(const struct client_options *options, const char *method, const char *path,
+                show_fn *as_table)
 {
     int status, code;
     json_t *json = get(options, method, path, &status);
@@ -129,15 +139,18 @@ static int show(const struct client_options *options, const char *method, const 
 
 static void show_status(const json_t *json)
 {
-    const json_t *counters = json_object_get(json, "counters"), *tiers = json_object_get(json, "tiers");
+    const json_t *counters = json_object_get(json, "counters"),
+                 *tiers = json_object_get(json, "tiers");
 
-    printf("turnout %s, pid %lld, %s since %s\n", word(json, "version"), count(json, "pid"), word(json, "state"),
-           word(json, "started"));
-    printf("configuration %lld from %s, %lld workers, at most %lld descriptors\n", count(json, "configuration"),
-           word(json, "file"), count(json, "workers"), count(json, "descriptor_limit"));
+    printf("turnout %s, pid %lld, %s since %s\n", word(json, "version"), count(json, "pid"),
+           word(json, "state"), word(json, "started"));
+    printf("configuration %lld from %s, %lld workers, at most %lld descriptors\n",
+           count(json, "configuration"), word(json, "file"), count(json, "workers"),
+           count(json, "descriptor_limit"));
     printf("connections %lld (%lld ever), tunnels %lld (%lld ever), requests %lld, refused %lld\n",
-           count(counters, "connections"), count(counters, "connections_ever"), count(counters, "tunnels"),
-           count(counters, "tunnels_ever"), count(counters, "requests_ever"), count(counters, "refused_ever"));
+           count(counters, "connections"), count(counters, "connections_ever"),
+           count(counters, "tunnels"), count(counters, "tunnels_ever"),
+           count(counters, "requests_ever"), count(counters, "refused_ever"));
     printf("relay tier %s; %s\n", word(json_array_get(tiers, 0), "tier"), word(json, "kernel"));
 }
 
@@ -146,12 +159,13 @@ static void show_servers(const json_t *json)
     const json_t *server;
     size_t i;
 
-    printf("%-36s %6s %7s %8s %12s %12s %10s\n", "server", "weight", "active", "tunnels", "tunnels ever", "requests ever",
-           "failures");
+    printf("%-36s %6s %7s %8s %12s %12s %10s\n", "server", "weight", "active", "tunnels",
+           "tunnels ever", "requests ever", "failures");
     json_array_foreach(json_object_get(json, "servers"), i, server)
-        printf("%-36s %6lld %7lld %8lld %12lld %12lld %10lld\n", word(server, "server"), count(server, "weight"),
-               count(server, "active"), count(server, "tunnels"), count(server, "tunnels_ever"),
-               count(server, "requests_ever"), count(server, "failures_ever"));
+        printf("%-36s %6lld %7lld %8lld %12lld %12lld %10lld\n", word(server, "server"),
+               count(server, "weight"), count(server, "active"), count(server, "tunnels"),
+               count(server, "tunnels_ever"), count(server, "requests_ever"),
+               count(server, "failures_ever"));
 }
 
 static void show_connections(const json_t *json)
@@ -159,12 +173,12 @@ static void show_connections(const json_t *json)
     const json_t *c;
     size_t i;
 
-    printf("%-10s %-22s %-30s %-13s %-5s %12s %12s\n", "connection", "client", "server", "state", "tier", "to server",
-           "to client");
+    printf("%-10s %-22s %-30s %-13s %-5s %12s %12s\n", "connection", "client", "server", "state",
+           "tier", "to server", "to client");
     json_array_foreach(json_object_get(json, "connections"), i, c)
-        printf("%-10lld %-22s %-30s %-13s %-5s %12lld %12lld\n", count(c, "connection"), word(c, "client"),
-               word(c, "server"), word(c, "state"), word(c, "tier"), count(c, "to_server_bytes"),
-               count(c, "to_client_bytes"));
+        printf("%-10lld %-22s %-30s %-13s %-5s %12lld %12lld\n", count(c, "connection"),
+               word(c, "client"), word(c, "server"), word(c, "state"), word(c, "tier"),
+               count(c, "to_server_bytes"), count(c, "to_client_bytes"));
 }
 
 static void show_reload(const json_t *json)
@@ -174,9 +188,10 @@ static void show_reload(const json_t *json)
 
     if (strcmp(word(json, "result"), "ok") == 0)
         printf("configuration %lld is in force\n", count(json, "number"));
-    json_array_foreach(json_object_get(json, "errors"), i, error) {
-        fprintf(stderr, "%s:%lld:%lld: error: %s\n", word(error, "file"), count(error, "line"), count(error, "column"),
-                word(error, "words"));
+    json_array_foreach(json_object_get(json, "errors"), i, error)
+    {
+        fprintf(stderr, "%s:%lld:%lld: error: %s\n", word(error, "file"), count(error, "line"),
+                count(error, "column"), word(error, "words"));
         if (json_is_string(json_object_get(error, "hint")))
             fprintf(stderr, "  %s\n", word(error, "hint"));
     }
@@ -204,7 +219,8 @@ int client_reload(const struct client_options *options)
     return show(options, "POST", "/api/v1/reload", show_reload);
 }
 
-/* --- following -------------------------------------------------------------------------------------- */
+/* --- following
+ * -------------------------------------------------------------------------------------- */
 
 static void show_event(const json_t *event)
 {
@@ -214,8 +230,8 @@ static void show_event(const json_t *event)
         printf("... %lld transitions were too fast to be shown\n", count(event, "lost"));
         return;
     }
-    printf("%.12s #%-8lld %-12s %s -> ", strlen(time) > 11 ? time + 11 : time, count(event, "connection"),
-           word(event, "flow"), from[0] == '-' ? "(begins)" : from);
+    printf("%.12s #%-8lld %-12s %s -> ", strlen(time) > 11 ? time + 11 : time,
+           count(event, "connection"), word(event, "flow"), from[0] == '-' ? "(begins)" : from);
     if (to[0] == '-')
         printf("(leaves: %s)\n", word(event, "reason"));
     else
@@ -227,16 +243,16 @@ static void show_story(const json_t *c)
     const json_t *step, *choice = json_object_get(c, "choice"), *one;
     size_t i;
 
-    printf("#%lld %s -> %s, %s, tier %s\n", count(c, "connection"), word(c, "client"), word(c, "server"), word(c, "state"),
-           word(c, "tier"));
+    printf("#%lld %s -> %s, %s, tier %s\n", count(c, "connection"), word(c, "client"),
+           word(c, "server"), word(c, "state"), word(c, "tier"));
     json_array_foreach(json_object_get(c, "steps"), i, step)
         printf("  %10.3f ms  %s\n", (double)count(step, "at_usec") / 1000, word(step, "step"));
     if (json_is_object(choice))
-        printf("  why this server: %s (%s) of %lld\n", word(choice, "because"), word(choice, "balancer"),
-               count(choice, "servers"));
-    json_array_foreach(json_object_get(choice, "candidates"), i, one)
-        printf("    %-30s active %lld, weight %lld%s\n", word(one, "server"), count(one, "active"), count(one, "weight"),
-               json_is_true(json_object_get(one, "chosen")) ? "  <- chosen" : "");
+        printf("  why this server: %s (%s) of %lld\n", word(choice, "because"),
+               word(choice, "balancer"), count(choice, "servers"));
+    json_array_foreach(json_object_get(choice, "candidates"), i, one) printf(
+        "    %-30s active %lld, weight %lld%s\n", word(one, "server"), count(one, "active"),
+        count(one, "weight"), json_is_true(json_object_get(one, "chosen")) ? "  <- chosen" : "");
 }
 
 static bool ends_it(const struct client_options *options, const json_t *event)

@@ -1,4 +1,5 @@
-/* The command line's way to a running turnout: one request over the admin listener, its answer as a table or as it is. */
+/* The command line's way to a running turnout: one request over the admin listener, its answer as a
+ * table or as it is. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +11,8 @@ struct client_options {
     uint64_t number; /* follow: of a connection; 0: all */
 };
 
-/* Exit codes: 0 done, 1 refused or failed, 3 not reached. What went wrong has been said on stderr. */
+/* Exit codes: 0 done, 1 refused or failed, 3 not reached. What went wrong has been said on stderr.
+ */
 int client_status(const struct client_options *options);
 int client_connections(const struct client_options *options);
 int client_servers(const struct client_options *options);

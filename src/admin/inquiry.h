@@ -1,5 +1,6 @@
-/* A question to other threads, and their answers. One errand per thread asked: it travels there, runs, and comes
- * back; the inquiry is over when all are back. Whoever asked may leave meanwhile: then the last errand frees it. */
+/* A question to other threads, and their answers. One errand per thread asked: it travels there,
+ * runs, and comes back; the inquiry is over when all are back. Whoever asked may leave meanwhile:
+ * then the last errand frees it. */
 #pragma once
 
 #include "loop/worker.h"
@@ -28,7 +29,8 @@ struct inquiry {
 };
 
 struct inquiry *inquiry_new(struct flow *asker, unsigned count); /* NULL: no memory */
-void inquiry_ask(struct inquiry *inquiry, unsigned i, struct mailbox *to, void *target); /* sets the i-th errand */
+void inquiry_ask(struct inquiry *inquiry, unsigned i, struct mailbox *to,
+                 void *target);             /* sets the i-th errand */
 void inquiry_send(struct inquiry *inquiry); /* wakes the asker when all are back */
 static inline bool inquiry_is_over(const struct inquiry *inquiry)
 {

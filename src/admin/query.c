@@ -17,7 +17,8 @@ static bool decode(struct bytes text, char *to, size_t size)
         uint8_t c = text.at[i];
         if (c == '%') {
             bool is_whole = text.len - i > 2;
-            int high = is_whole ? hex_of(text.at[i + 1]) : -1, low = is_whole ? hex_of(text.at[i + 2]) : -1;
+            int high = is_whole ? hex_of(text.at[i + 1]) : -1,
+                low = is_whole ? hex_of(text.at[i + 2]) : -1;
             if (high < 0 || low < 0 || (high | low) == 0)
                 return false;
             c = (uint8_t)(high << 4 | low);
@@ -63,7 +64,8 @@ const char *query_find(const struct query *query, const char *name)
     return NULL;
 }
 
-bool query_number(const struct query *query, const char *name, uint64_t otherwise, uint64_t most, uint64_t *ret_number)
+bool query_number(const struct query *query, const char *name, uint64_t otherwise, uint64_t most,
+                  uint64_t *ret_number)
 {
     const char *text = query_find(query, name);
     uint64_t number = 0;

@@ -17,5 +17,7 @@ struct query {
 /* False: a malformed escape, too many parameters, or one that is too long. */
 bool query_parse(struct bytes target, struct query *ret_query);
 const char *query_find(const struct query *query, const char *name); /* NULL: not given */
-/* Decimal digits only; `otherwise` when it is not given. False: it is no number, or above `most`. */
-bool query_number(const struct query *query, const char *name, uint64_t otherwise, uint64_t most, uint64_t *ret_number);
+/* Decimal digits only; `otherwise` when it is not given. False: it is no number, or above `most`.
+ */
+bool query_number(const struct query *query, const char *name, uint64_t otherwise, uint64_t most,
+                  uint64_t *ret_number);

@@ -34,7 +34,8 @@ static json_t *wall(uint64_t usec)
     return usec ? json_string(time) : json_null();
 }
 
-/* --- a connection ---------------------------------------------------------------------------------- */
+/* --- a connection
+ * ---------------------------------------------------------------------------------- */
 
 static json_t *view_addresses(const struct stream *stream)
 {
@@ -107,9 +108,10 @@ static void add_relay(json_t *json, const struct connection *c)
     if (relay->lane[1].close_code)
         set(json, "close_code_server", number(relay->lane[1].close_code));
     if (relay->is_websocket)
-        set(json, "aligned", json_pack("[b,b]",
-                                       ws_track_is_aligned(&relay->lane[0].record[relay->lane[0].selected].frames),
-                                       ws_track_is_aligned(&relay->lane[1].record[relay->lane[1].selected].frames)));
+        set(json, "aligned",
+            json_pack("[b,b]",
+                      ws_track_is_aligned(&relay->lane[0].record[relay->lane[0].selected].frames),
+                      ws_track_is_aligned(&relay->lane[1].record[relay->lane[1].selected].frames)));
 }
 
 json_t *view_connection(const struct connection *c, bool with_story)
@@ -148,13 +150,15 @@ json_t *view_connection(const struct connection *c, bool with_story)
     return json;
 }
 
-/* --- counters and facts ---------------------------------------------------------------------------- */
+/* --- counters and facts
+ * ---------------------------------------------------------------------------- */
 
 json_t *view_counters(const struct proxy *proxy)
 {
     json_t *json = json_object();
 
-#define COUNTER(name, help) set(json, #name, number(atomic_load_explicit(&proxy->counters.name, memory_order_relaxed)));
+#define COUNTER(name, help)                                                                        \
+    set(json, #name, number(atomic_load_explicit(&proxy->counters.name, memory_order_relaxed)));
     PROXY_COUNTERS(COUNTER)
 #undef COUNTER
     return json;
@@ -201,9 +205,11 @@ json_t *view_status(const struct admin_status *status)
     set(json, "descriptor_limit", number((uint64_t)status->descriptor_limit));
     set(json, "kernel", text(status->features));
     for (unsigned i = 0; i < relay_tier_count(); i++)
-        json_array_append_new(tiers, json_pack("{s:s, s:b}", "tier", relay_tier_name(i), "serves", 1));
+        json_array_append_new(tiers,
+                              json_pack("{s:s, s:b}", "tier", relay_tier_name(i), "serves", 1));
     set(json, "tiers", tiers);
-    set(json, "last_reload", status->last_reload.wall_usec ? view_reload(&status->last_reload) : json_null());
+    set(json, "last_reload",
+        status->last_reload.wall_usec ? view_reload(&status->last_reload) : json_null());
     return json;
 }
 
@@ -251,14 +257,16 @@ json_t *view_routes(const struct snapshot *snapshot)
     return all;
 }
 
-/* --- flows ----------------------------------------------------------------------------------------- */
+/* --- flows
+ * ----------------------------------------------------------------------------------------- */
 
 static uint64_t load(const _Atomic uint64_t *figure)
 {
     return atomic_load_explicit(figure, memory_order_relaxed);
 }
 
-static json_t *view_kind(const struct flow_stats *stats, const struct flow_kind *kind, unsigned worker)
+static json_t *view_kind(const struct flow_stats *stats, const struct flow_kind *kind,
+                         unsigned worker)
 {
     json_t *json = json_object(), *steps = json_array(), *ended = json_object();
 

@@ -1,4 +1,5 @@
-/* xoshiro256** 1.0 (Blackman and Vigna, public domain), seeded through splitmix64 as its authors advise. */
+/* xoshiro256** 1.0 (Blackman and Vigna, public domain), seeded through splitmix64 as its authors
+ * advise. */
 #include "base/random.h"
 
 void random_init(struct random *random, uint64_t seed)

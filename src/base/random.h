@@ -1,5 +1,5 @@
-/* Pseudo-random numbers for jitter and balancing, never for secrets (xoshiro256**). Seeded by the caller;
- * the same seed gives the same numbers, so tests decide. */
+/* Pseudo-random numbers for jitter and balancing, never for secrets (xoshiro256**). Seeded by the
+ * caller; the same seed gives the same numbers, so tests decide. */
 #pragma once
 
 #include <stdint.h>

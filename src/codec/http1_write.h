@@ -24,9 +24,9 @@ int http1_write_request(struct buf *to, const struct http1_head *request, bool i
  * vain); 1xx and 204 without Content-Length and Transfer-Encoding (RFC 9110 section 8.6). For a
  * completed handshake (101) `Connection: Upgrade` and `Upgrade: websocket`; any other answer is
  * without Upgrade and Sec-WebSocket-Accept, and with `Connection: close` when !keeps (for an
- * HTTP/1.0 client that is kept, `Connection: keep-alive`). Without Transfer-Encoding for a client of
- * HTTP/1.0, who gets the payload alone. Date is added where missing (`date`, 29
- * characters, may be empty); then `extra`. 0, -ENOMEM, or -EMSGSIZE as above. */
+ * HTTP/1.0 client that is kept, `Connection: keep-alive`). Without Transfer-Encoding for a client
+ * of HTTP/1.0, who gets the payload alone. Date is added where missing (`date`, 29 characters, may
+ * be empty); then `extra`. 0, -ENOMEM, or -EMSGSIZE as above. */
 int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_handshake,
                        bool keeps, unsigned client_minor_version, struct bytes date,
                        struct bytes extra);

@@ -154,8 +154,7 @@ static void log_start(struct house *house)
         fprintf(stderr, "turnout: listening on %s\n", listens);
     log_say(&house->log.log, EVENT_start,
             "turnout %s serves on %s with %u workers, at most %d descriptors, relay tier %s",
-            TURNOUT_VERSION, listens, house->count, house->descriptor_limit,
-            relay_tier_name(0));
+            TURNOUT_VERSION, listens, house->count, house->descriptor_limit, relay_tier_name(0));
 }
 
 static void serve(struct house *house)

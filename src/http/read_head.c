@@ -1,5 +1,5 @@
-/* One step, asked again after each piece. Whatever is wrong with a head is said as soon as the line is
- * whole; that it is too large, as soon as the limit is passed without its end. */
+/* One step, asked again after each piece. Whatever is wrong with a head is said as soon as the line
+ * is whole; that it is too large, as soon as the limit is passed without its end. */
 #include "http/read_head.h"
 
 #include <errno.h>
@@ -36,7 +36,8 @@ static ssize_t read_more(struct read_head *r)
 {
     uint8_t *scratch = worker_of(&r->flow)->scratch;
     size_t room = r->into->limit_bytes - buf_bytes(r->into).len;
-    ssize_t got = stream_read(r->stream, scratch, room < WORKER_SCRATCH_BYTES ? room : WORKER_SCRATCH_BYTES);
+    ssize_t got =
+        stream_read(r->stream, scratch, room < WORKER_SCRATCH_BYTES ? room : WORKER_SCRATCH_BYTES);
 
     if (got <= 0)
         return got;

@@ -1,4 +1,5 @@
-/* Reading one message head, as a child flow: the request's from a client, the answer's from a server. */
+/* Reading one message head, as a child flow: the request's from a client, the answer's from a
+ * server. */
 #pragma once
 
 #include "codec/http1.h"
@@ -25,10 +26,12 @@ struct read_head {
     unsigned fields_max;
     uint64_t within_usec; /* FOREVER for no deadline */
     size_t used;          /* bytes of `into` that are the head, when it is DONE */
-    size_t judged_bytes;  /* of `into`, by the parser: a trickled head is parsed once a line, not once a byte */
+    size_t judged_bytes;  /* of `into`, by the parser: a trickled head is parsed once a line, not
+                             once a byte */
 };
 
-/* Set all but `flow`, `used` and `judged_bytes` first. Ends for DONE (head and used are set), for the parser's reason, or
- * for one of the kind's. `into` may hold bytes already, and holds what came behind the head afterwards;
- * its own limit must be above limit_bytes. Adopts the stream's source; the parent adopts it again. */
+/* Set all but `flow`, `used` and `judged_bytes` first. Ends for DONE (head and used are set), for
+ * the parser's reason, or for one of the kind's. `into` may hold bytes already, and holds what came
+ * behind the head afterwards; its own limit must be above limit_bytes. Adopts the stream's source;
+ * the parent adopts it again. */
 void read_head_start(struct read_head *read, struct flow *parent);

@@ -1,6 +1,6 @@
-/* What always holds: while `unsent` holds anything, nothing is read; and never more is read from the
- * stream than the body may still need, where its length is known, so bytes of the next message stay in
- * the kernel or in `ahead`. */
+/* What always holds: while `unsent` holds anything, nothing is read; and never more is read from
+ * the stream than the body may still need, where its length is known, so bytes of the next message
+ * stay in the kernel or in `ahead`. */
 #include "http/transfer.h"
 
 #include "base/check.h"
@@ -9,8 +9,8 @@
 
 #define MOVES_AT_ONCE 8
 
-void transfer_init(struct transfer *transfer, struct stream *from, struct stream *to, struct buf *ahead,
-                   const struct http1_body *body)
+void transfer_init(struct transfer *transfer, struct stream *from, struct stream *to,
+                   struct buf *ahead, const struct http1_body *body)
 {
     *transfer = (struct transfer){.from = from, .to = to, .ahead = ahead, .body = *body};
     buf_init(&transfer->unsent, TRANSFER_READ_BYTES);
@@ -54,7 +54,8 @@ static enum transfer_state pass_on(struct transfer *t, struct bytes bytes)
     return error ? TRANSFER_NO_MEMORY : TRANSFER_GOES_ON;
 }
 
-/* The payload alone, piece by piece; a piece that is not taken at once waits with those before it. */
+/* The payload alone, piece by piece; a piece that is not taken at once waits with those before it.
+ */
 static ssize_t pass_on_payload(struct transfer *t, struct bytes in)
 {
     size_t used = 0;

@@ -64,7 +64,8 @@ size_t spool_take(struct spool *spool, uint8_t *at, size_t size, uint64_t *ret_l
     memcpy(at, spool->memory + spool->from, first);
     memcpy(at + first, spool->memory, taken - first);
     spool->len -= taken;
-    spool->from = spool->len ? (spool->from + taken) % spool->size : 0; /* the same few pages again */
+    spool->from =
+        spool->len ? (spool->from + taken) % spool->size : 0; /* the same few pages again */
     *ret_lost = spool->lost;
     spool->lost = 0;
     pthread_mutex_unlock(&spool->lock);
@@ -81,7 +82,8 @@ void spool_close(struct spool *spool)
 
 void spool_peek(const struct spool *spool, struct bytes ret_pieces[2])
 {
-    size_t len = spool->len <= spool->size ? spool->len : 0, from = spool->from < spool->size ? spool->from : 0;
+    size_t len = spool->len <= spool->size ? spool->len : 0,
+           from = spool->from < spool->size ? spool->from : 0;
     size_t first = len < spool->size - from ? len : spool->size - from;
 
     ret_pieces[0] = (struct bytes){spool->memory + from, first};

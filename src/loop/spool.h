@@ -1,5 +1,6 @@
-/* Bytes from any thread to one that writes them out: bounded, never waiting for the writer. Pieces are whole or
- * not there at all; what did not fit is counted. The second place with a lock, held for one copy. */
+/* Bytes from any thread to one that writes them out: bounded, never waiting for the writer. Pieces
+ * are whole or not there at all; what did not fit is counted. The second place with a lock, held
+ * for one copy. */
 #pragma once
 
 #include "base/bytes.h"
@@ -19,8 +20,8 @@ int spool_init(struct spool *spool, size_t size); /* 0 or -ENOMEM */
 void spool_done(struct spool *spool);
 void spool_push(struct spool *spool, struct bytes piece); /* any thread */
 
-/* For the writer: waits until there is something, or the spool is closed. Copies up to `size` bytes; 0: closed and
- * empty. ret_lost: pieces lost since the last call. */
+/* For the writer: waits until there is something, or the spool is closed. Copies up to `size`
+ * bytes; 0: closed and empty. ret_lost: pieces lost since the last call. */
 size_t spool_take(struct spool *spool, uint8_t *at, size_t size, uint64_t *ret_lost);
 void spool_close(struct spool *spool); /* spool_take returns what is left, then 0 */
 

@@ -1,8 +1,9 @@
-/* A stalled reader behind us must not fill the kernel: what is unsent beyond the low-water mark makes the
- * socket not writable, so the relay stops reading, so the sender's window closes at the clamp.
+/* A stalled reader behind us must not fill the kernel: what is unsent beyond the low-water mark
+ * makes the socket not writable, so the relay stops reading, so the sender's window closes at the
+ * clamp.
  *
- * Measured with a copying relay (kernel 6.18; skmem r + f + w + o + bl of its two sockets, in MiB at most;
- * the reader takes all for a while, then stalls):
+ * Measured with a copying relay (kernel 6.18; skmem r + f + w + o + bl of its two sockets, in MiB
+ * at most; the reader takes all for a while, then stalls):
  *
  *                                    loopback    through a 40 ms tunnel (tcp_rmem up to 32 MiB)
  *     nothing set                      4.2        24 (at 20 ms)
@@ -10,10 +11,10 @@
  *     ... and the clamp at 1 MiB once  2.3        20
  *     ... and again after each 256 KiB 2.3         6.4
  *
- * Bulk on loopback is the same with all of them, within the noise; there the low-water mark does the work. A
- * clamp set once is forgotten when the kernel's own tuning goes on growing the receive buffer (seen; the window
- * presumably follows the buffer), so the relay sets it again and again. It costs speed: one window per round trip
- * (20 MB/s measured at 40 ms). */
+ * Bulk on loopback is the same with all of them, within the noise; there the low-water mark does
+ * the work. A clamp set once is forgotten when the kernel's own tuning goes on growing the receive
+ * buffer (seen; the window presumably follows the buffer), so the relay sets it again and again. It
+ * costs speed: one window per round trip (20 MB/s measured at 40 ms). */
 #include "net/tcp.h"
 
 #include "sys/sys.h"
@@ -30,7 +31,8 @@ void tcp_tune(int fd, const struct tcp_tuning *tuning)
 
     /* What is off is said too: a reload tunes a listening socket again. */
     sys_option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    sys_option_set(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* an urgent byte is a byte; SIOCINQ stays exact */
+    sys_option_set(fd, SOL_SOCKET, SO_OOBINLINE,
+                   1); /* an urgent byte is a byte; SIOCINQ stays exact */
     sys_option_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tuning->user_timeout_msec);
     sys_option_set(fd, SOL_SOCKET, SO_KEEPALIVE, tuning->keepalive_sec != 0);
     if (!tuning->keepalive_sec)

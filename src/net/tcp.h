@@ -1,20 +1,24 @@
-/* What every TCP socket of a relayed connection is told, on both sides. Never SO_SNDBUF or SO_RCVBUF: they
- * switch the kernel's own tuning off; TCP_NOTSENT_LOWAT and TCP_WINDOW_CLAMP bound memory without that. */
+/* What every TCP socket of a relayed connection is told, on both sides. Never SO_SNDBUF or
+ * SO_RCVBUF: they switch the kernel's own tuning off; TCP_NOTSENT_LOWAT and TCP_WINDOW_CLAMP bound
+ * memory without that. */
 #pragma once
 
 #include "net/address.h"
 
 struct tcp_tuning {
-    uint32_t keepalive_sec;     /* idle time before the first probe; 0: no probes */
-    uint32_t user_timeout_msec; /* unacknowledged for so long: the peer is gone; 0: the kernel's way */
+    uint32_t keepalive_sec; /* idle time before the first probe; 0: no probes */
+    uint32_t
+        user_timeout_msec; /* unacknowledged for so long: the peer is gone; 0: the kernel's way */
 };
 
-/* For a socket that connects, or a listening one: what that accepts inherits all of it, without a system call.
- * Errors are not reported: a socket without its tuning is slower to notice things, not wrong. */
+/* For a socket that connects, or a listening one: what that accepts inherits all of it, without a
+ * system call. Errors are not reported: a socket without its tuning is slower to notice things, not
+ * wrong. */
 void tcp_tune(int fd, const struct tcp_tuning *tuning);
 
-/* Bounds what the kernel holds for a connection that moves much: what is not sent, and the window offered. For those that
- * never do it would be two system calls for nothing, so it is done when the first large batch or backlog is seen. */
+/* Bounds what the kernel holds for a connection that moves much: what is not sent, and the window
+ * offered. For those that never do it would be two system calls for nothing, so it is done when the
+ * first large batch or backlog is seen. */
 void tcp_tune_bulk(int fd);
 void tcp_clamp(int fd); /* the window alone, again */
 

@@ -1,12 +1,14 @@
 /* OpenSSL between a descriptor and plaintext.
  *
- * One BIO serves all sessions of a worker: before a call it is pointed at the ciphertext of one recv,
- * after it what was written is sent. So a session holds no buffer of ours, unless the peer does not take
- * what is sent (`unsent`, one record or a handshake's flight) or the caller had no room for all that was
- * decrypted (`behind`; no more is received than the caller has room for, so it is rare and small).
+ * One BIO serves all sessions of a worker: before a call it is pointed at the ciphertext of one
+ * recv, after it what was written is sent. So a session holds no buffer of ours, unless the peer
+ * does not take what is sent (`unsent`, one record or a handshake's flight) or the caller had no
+ * room for all that was decrypted (`behind`; no more is received than the caller has room for, so
+ * it is rare and small).
  *
- * What always holds: between two calls the worker's input and output are empty; READABLE is set while
- * anything is left inside, be it bytes, the end or a failure, since no edge will tell of it. */
+ * What always holds: between two calls the worker's input and output are empty; READABLE is set
+ * while anything is left inside, be it bytes, the end or a failure, since no edge will tell of it.
+ */
 #include "net/tls.h"
 
 #include "base/check.h"
@@ -22,13 +24,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define IN_BYTES         65536u
-#define IN_LEAST_BYTES   4096u   /* also for a caller with less room: few calls, and little left behind */
+#define IN_BYTES 65536u
+#define IN_LEAST_BYTES                                                                             \
+    4096u /* also for a caller with less room: few calls, and little left behind */
 #define OUT_BYTES        131072u /* a handshake's flight with a long chain */
 #define RECORD_BYTES     16384u
 #define BEHIND_MAX_BYTES (IN_BYTES + RECORD_BYTES)
 #define UNSENT_MAX_BYTES OUT_BYTES
-#define SILENT_MAX       32      /* records in a row without data: key updates, refused renegotiations */
+#define SILENT_MAX       32 /* records in a row without data: key updates, refused renegotiations */
 
 static const unsigned char session_id_context[] = "turnout";
 
@@ -60,7 +63,8 @@ struct tls_session {
     bool was_truncated;      /* the peer ended without close_notify (RFC 8446 section 6.1) */
 };
 
-/* --- the worker's BIO -------------------------------------------------------------------------- */
+/* --- the worker's BIO --------------------------------------------------------------------------
+ */
 
 static int bio_read(BIO *bio, char *at, int len)
 {
@@ -138,7 +142,8 @@ struct tls_worker *tls_worker_free(struct tls_worker *worker)
     return NULL;
 }
 
-/* --- contexts ---------------------------------------------------------------------------------- */
+/* --- contexts ----------------------------------------------------------------------------------
+ */
 
 int tls_tickets_make(struct tls_tickets *ret_tickets)
 {
@@ -370,7 +375,8 @@ struct tls_context *tls_context_unref(struct tls_context *context)
     return NULL;
 }
 
-/* --- a session's bytes ------------------------------------------------------------------------- */
+/* --- a session's bytes -------------------------------------------------------------------------
+ */
 
 /* Points the worker's input at what was left behind, if anything was. */
 static void give_input(struct tls_session *session)
@@ -577,7 +583,8 @@ bool stream_tls_was_truncated(const struct stream *stream)
     return stream->tls && stream->tls->was_truncated;
 }
 
-/* --- the handshake ----------------------------------------------------------------------------- */
+/* --- the handshake -----------------------------------------------------------------------------
+ */
 
 #define TLS_ACCEPT_STEPS(STEP)                                                                     \
     STEP(shake) /* until both sides have the keys */                                               \

@@ -1,9 +1,9 @@
 /* TLS of a listener that terminates it: OpenSSL 3 behind one file.
  *
  * Per worker one library context (3.0's contention sits there), one BIO and the record buffers; per
- * worker and listener one SSL_CTX; per connection one tls_session. Settings follow what was measured:
- * SSL_MODE_RELEASE_BUFFERS, no session cache, one ticket, X25519 and AES-128-GCM first, no
- * renegotiation, no compression, TLS 1.2 and 1.3. */
+ * worker and listener one SSL_CTX; per connection one tls_session. Settings follow what was
+ * measured: SSL_MODE_RELEASE_BUFFERS, no session cache, one ticket, X25519 and AES-128-GCM first,
+ * no renegotiation, no compression, TLS 1.2 and 1.3. */
 #pragma once
 
 #include "loop/flow.h"
@@ -27,12 +27,12 @@ struct tls_certificate {
 
 /* A listener's certificates, for one worker; counted, because sessions outlive a reload. The first
  * certificate serves clients whose SNI matches none (or that send none). Names come from the
- * certificates' subjectAltName, with one leading wildcard label. On failure -EINVAL, *ret_which is the
- * certificate at fault and ret_words (256 bytes) says what is wrong with it in words. */
+ * certificates' subjectAltName, with one leading wildcard label. On failure -EINVAL, *ret_which is
+ * the certificate at fault and ret_words (256 bytes) says what is wrong with it in words. */
 struct tls_context;
-int tls_context_new(struct tls_worker *worker, const struct tls_certificate *certificates, size_t count,
-                    const struct tls_tickets *tickets, struct tls_context **ret_context,
-                    size_t *ret_which, char ret_words[256]);
+int tls_context_new(struct tls_worker *worker, const struct tls_certificate *certificates,
+                    size_t count, const struct tls_tickets *tickets,
+                    struct tls_context **ret_context, size_t *ret_which, char ret_words[256]);
 struct tls_context *tls_context_ref(struct tls_context *context);
 struct tls_context *tls_context_unref(struct tls_context *context); /* accepts NULL, returns NULL */
 

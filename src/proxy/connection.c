@@ -55,8 +55,8 @@ void connection_release_seat(struct connection *c)
         pool_release(TAKE(c->chosen));
 }
 
-/* Lifetimes are spread by up to the route's jitter, downward, so that what began together does not end
- * together. */
+/* Lifetimes are spread by up to the route's jitter, downward, so that what began together does not
+ * end together. */
 static uint64_t jittered(struct proxy *proxy, uint64_t usec, uint64_t percent)
 {
     if (usec == FOREVER || percent == 0)
@@ -113,7 +113,8 @@ char connection_phase(const struct connection *c, unsigned step)
     return c->is_tunnel ? 'D' : 'R';
 }
 
-/* The step in which the connection was when its end was decided: the last one before its last steps. */
+/* The step in which the connection was when its end was decided: the last one before its last
+ * steps. */
 static unsigned last_working_step(const struct connection *c)
 {
     const struct flow *flow = &c->flow;
@@ -164,7 +165,8 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
     fields.reason = text(reason_row(reason)->name);
     fields.letters = text(texts->letters);
     if (c->request_id) {
-        snprintf(texts->request_id, sizeof texts->request_id, "%016llx", (unsigned long long)c->request_id);
+        snprintf(texts->request_id, sizeof texts->request_id, "%016llx",
+                 (unsigned long long)c->request_id);
         fields.request_id = text(texts->request_id);
     }
     if (c->handshake_usec)

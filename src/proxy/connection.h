@@ -1,14 +1,15 @@
-/* What a client's connection is, whichever flow serves it (tunnel.c: HTTP and WebSocket; passthrough.c: TLS
- * by SNI): two streams, the relay between them, and what is told about it. What only the handshake needs
- * lies elsewhere and is freed when the relay begins. */
+/* What a client's connection is, whichever flow serves it (tunnel.c: HTTP and WebSocket;
+ * passthrough.c: TLS by SNI): two streams, the relay between them, and what is told about it. What
+ * only the handshake needs lies elsewhere and is freed when the relay begins. */
 #pragma once
 
 #include "proxy/proxy.h"
 
 #define TRAIL_STEPS_MAX 10
 
-/* The steps of the present request (or handshake), each with the time at which it was entered, counted
- * from the connection's beginning. Of more steps (retries) the last place keeps the latest. */
+/* The steps of the present request (or handshake), each with the time at which it was entered,
+ * counted from the connection's beginning. Of more steps (retries) the last place keeps the latest.
+ */
 struct trail {
     uint32_t usec[TRAIL_STEPS_MAX];
     uint8_t step[TRAIL_STEPS_MAX]; /* in flow.kind->steps */
@@ -42,15 +43,17 @@ static inline struct connection *connection_of(struct flow *flow)
 /* The struct must be zeroed. Joins the proxy's list, takes a reference to its snapshot. */
 void connection_begin(struct connection *c, struct proxy *proxy, unsigned gate,
                       const struct address *peer);
-/* For the flow's leave: lets go of everything, closes or aborts both ends as the relay's end asks. */
+/* For the flow's leave: lets go of everything, closes or aborts both ends as the relay's end asks.
+ */
 void connection_end(struct connection *c);
 
-void connection_entered(struct flow *flow); /* FLOW_IN's `told`: keeps the trail */
+void connection_entered(struct flow *flow);         /* FLOW_IN's `told`: keeps the trail */
 void connection_forget_trail(struct connection *c); /* a new request begins */
 
 void connection_release_seat(struct connection *c); /* harmless without one */
 
-/* The relay begins: logs `open`, counts. The streams are open; heads and early bytes as in relay_start. */
+/* The relay begins: logs `open`, counts. The streams are open; heads and early bytes as in
+ * relay_start. */
 void connection_start_relay(struct connection *c, struct relay_end client, struct relay_end server,
                             bool is_websocket);
 

@@ -8,7 +8,8 @@
 static void init_bufs(struct handshake *h, struct buf request)
 {
     const struct limits *limits = &h->snapshot->settings->limits;
-    uint32_t head_limit = (uint32_t)limits->request_head, reply_limit = (uint32_t)limits->response_head;
+    uint32_t head_limit = (uint32_t)limits->request_head,
+             reply_limit = (uint32_t)limits->response_head;
 
     buf_init(&h->head, head_limit + TRANSFER_AHEAD_BYTES);
     h->request = request;
@@ -74,7 +75,8 @@ int handshake_split(struct handshake *h, size_t head_len)
     return 0;
 }
 
-/* --- the request --------------------------------------------------------------------------------- */
+/* --- the request ---------------------------------------------------------------------------------
+ */
 
 static const struct route *find_route(struct handshake *h, struct bytes path, enum reason *ret_why)
 {
@@ -89,7 +91,8 @@ static const struct route *find_route(struct handshake *h, struct bytes path, en
         route = snapshot_route(h->snapshot, h->host, &h->path, NULL);
         *ret_why = REASON_NO_ROUTE;
     }
-    if (route && h->path.has_encoded_slash && route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE) {
+    if (route && h->path.has_encoded_slash &&
+        route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE) {
         route = NULL;
         *ret_why = REASON_TARGET_WRONG;
     }
@@ -107,7 +110,8 @@ static enum reason judge_route(struct handshake *h)
         return REASON_METHOD_UNKNOWN;
     if (!url_target_parse(request->target, &target))
         return REASON_TARGET_WRONG;
-    if (bytes_equal(target.path, bytes_of("*")) && !bytes_equal(request->method, bytes_of("OPTIONS")))
+    if (bytes_equal(target.path, bytes_of("*")) &&
+        !bytes_equal(request->method, bytes_of("OPTIONS")))
         return REASON_TARGET_WRONG;
     h->route = find_route(h, target.path, &why);
     return h->route ? REASON_DONE : why;
@@ -166,7 +170,8 @@ enum reason handshake_judge(struct handshake *h)
 enum reason handshake_write_request(struct handshake *h)
 {
     buf_done(&h->asking);
-    int error = http1_write_request(&h->asking, &h->request_head, h->is_handshake, (struct bytes){0});
+    int error =
+        http1_write_request(&h->asking, &h->request_head, h->is_handshake, (struct bytes){0});
 
     if (error == -EPERM)
         return REASON_PROTECTED_FIELD;
@@ -184,7 +189,8 @@ void handshake_begin_upload(struct handshake *h, struct stream *client, struct s
     transfer_put_first(&h->upload, &h->asking);
 }
 
-/* --- the answer ---------------------------------------------------------------------------------- */
+/* --- the answer ----------------------------------------------------------------------------------
+ */
 
 enum reason handshake_judge_answer(const struct handshake *h)
 {
@@ -226,8 +232,8 @@ static bool is_event_stream(const struct http1_head *reply)
     return type.at && bytes_equal_nocase(bytes_slice(type, 0, wanted.len), wanted);
 }
 
-enum reason handshake_begin_download(struct handshake *h, struct stream *client, struct stream *server,
-                                     struct bytes date)
+enum reason handshake_begin_download(struct handshake *h, struct stream *client,
+                                     struct stream *server, struct bytes date)
 {
     struct http1_body body;
 
@@ -236,10 +242,11 @@ enum reason handshake_begin_download(struct handshake *h, struct stream *client,
     h->server_keeps = http1_keeps(&h->reply_head) && body.kind != BODY_UNTIL_CLOSE;
     bool unframes = body.kind == BODY_CHUNKED && h->request_head.minor_version == 0;
     h->keeps = h->keeps && body.kind != BODY_UNTIL_CLOSE && !unframes;
-    h->silence_usec = is_event_stream(&h->reply_head) ? h->route->relay.idle_usec
-                                                      : h->route->deadlines.response;
-    enum reason why = written(http1_write_answer(&h->out, &h->reply_head, false, h->keeps,
-                                                 h->request_head.minor_version, date, (struct bytes){0}));
+    h->silence_usec =
+        is_event_stream(&h->reply_head) ? h->route->relay.idle_usec : h->route->deadlines.response;
+    enum reason why =
+        written(http1_write_answer(&h->out, &h->reply_head, false, h->keeps,
+                                   h->request_head.minor_version, date, (struct bytes){0}));
     if (why != REASON_DONE)
         return why;
     buf_consume(&h->reply, h->read.used);

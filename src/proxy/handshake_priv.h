@@ -1,5 +1,5 @@
-/* What one request needs while it is under way, and the judgements over it: everything of tunnel.c that
- * does not wait. */
+/* What one request needs while it is under way, and the judgements over it: everything of tunnel.c
+ * that does not wait. */
 #pragma once
 
 #include "codec/http1_write.h"
@@ -21,7 +21,7 @@ struct handshake {
     struct http1_body request_body;
     struct bytes host; /* the request's, without port */
     uint64_t began_usec;
-    uint64_t silence_usec; /* of the answer's body */
+    uint64_t silence_usec;           /* of the answer's body */
     const struct snapshot *snapshot; /* borrowed: the connection's */
     const struct route *route;       /* in it */
     uint32_t interim_count;
@@ -30,7 +30,7 @@ struct handshake {
     bool is_repeatable; /* nothing could be done twice by asking again */
     bool keeps;         /* the client's connection, after this exchange */
     bool server_keeps;
-    bool is_reused;     /* asked over a kept connection */
+    bool is_reused; /* asked over a kept connection */
     bool is_uploaded, upload_failed;
     bool has_begun_answer; /* the client may have seen a part of it */
     bool is_said;          /* our own answer is written */
@@ -41,7 +41,7 @@ struct handshake {
 
 /* `snapshot` outlives it. NULL: no memory. */
 struct handshake *handshake_new(const struct snapshot *snapshot);
-struct handshake *handshake_free(struct handshake *h);             /* accepts NULL, returns NULL */
+struct handshake *handshake_free(struct handshake *h); /* accepts NULL, returns NULL */
 /* Keeps what is pipelined, forgets the rest. */
 void handshake_begin_next(struct handshake *h, const struct snapshot *snapshot);
 
@@ -53,10 +53,12 @@ enum reason handshake_judge(struct handshake *h);
 enum reason handshake_write_request(struct handshake *h); /* the head for the server, to `asking` */
 void handshake_begin_upload(struct handshake *h, struct stream *client, struct stream *server);
 
-/* DONE: a 101 that completes the handshake; UPGRADE_REFUSED: to be forwarded as it is; else what is wrong. */
+/* DONE: a 101 that completes the handshake; UPGRADE_REFUSED: to be forwarded as it is; else what is
+ * wrong. */
 enum reason handshake_judge_answer(const struct handshake *h);
-enum reason handshake_write_switch(struct handshake *h);  /* the 101, to `out` */
-enum reason handshake_write_interim(struct handshake *h); /* a 1xx, to `out`; takes it off `reply` */
-enum reason handshake_begin_download(struct handshake *h, struct stream *client, struct stream *server,
-                                     struct bytes date);
+enum reason handshake_write_switch(struct handshake *h); /* the 101, to `out` */
+enum reason
+handshake_write_interim(struct handshake *h); /* a 1xx, to `out`; takes it off `reply` */
+enum reason handshake_begin_download(struct handshake *h, struct stream *client,
+                                     struct stream *server, struct bytes date);
 void handshake_fields(const struct handshake *h, struct log_fields *fields);

@@ -1,5 +1,5 @@
-/* The flow of a TLS connection that ends at the server: its ClientHello is read in passing, routed by the
- * name in it (SNI), and from then on everything, the hello first, is relayed untouched. */
+/* The flow of a TLS connection that ends at the server: its ClientHello is read in passing, routed
+ * by the name in it (SNI), and from then on everything, the hello first, is relayed untouched. */
 #include "codec/tls_hello.h"
 #include "proxy/reach.h"
 
@@ -13,7 +13,8 @@
     STEP(dial)         /* until connected; another server on failure */                            \
     STEP(relay)        /* layer 4 until an end leaves */
 
-#define HELLO_BUF_BYTES (TLS_HELLO_MAX_BYTES + 16384u) /* record headers, and what came behind it */
+#define HELLO_BUF_BYTES (TLS_HELLO_MAX_BYTES + 16384u) /* record headers, and what came behind it  \
+                                                        */
 
 struct hello {
     struct buf in;
@@ -48,14 +49,16 @@ static enum next read_hello(struct passthrough *p)
     while (!(used = tls_hello_parse(buf_bytes(&h->in), h->memory, &h->parsed))) {
         ssize_t got = stream_read_into(&p->c.client, &h->in, worker_of(&p->c.flow)->scratch);
         if (got == -EAGAIN)
-            return flow_wait_source(&p->c.flow, &p->c.client.source, READABLE,
-                                    WITHIN(p->c.snapshot->deadlines.request_head, REASON_HEAD_TOO_SLOW));
+            return flow_wait_source(
+                &p->c.flow, &p->c.client.source, READABLE,
+                WITHIN(p->c.snapshot->deadlines.request_head, REASON_HEAD_TOO_SLOW));
         if (got == -ENOMEM)
             return flow_leave(&p->c.flow, REASON_NO_MEMORY);
         if (got == -EMSGSIZE)
             return flow_leave(&p->c.flow, REASON_HELLO_MALFORMED);
         if (got <= 0)
-            return flow_leave(&p->c.flow, buf_is_empty(&h->in) ? REASON_CLIENT_SILENT : REASON_CLIENT_LEFT);
+            return flow_leave(&p->c.flow,
+                              buf_is_empty(&h->in) ? REASON_CLIENT_SILENT : REASON_CLIENT_LEFT);
     }
     return used > 0 ? NEXT : flow_leave(&p->c.flow, REASON_HELLO_MALFORMED);
 }
@@ -95,7 +98,8 @@ static enum next relay(struct passthrough *p)
         return flow_wait_notice(&p->c.flow, WITHIN(FOREVER, REASON_LIFETIME));
 
     enum reason reason = p->c.relay.reason;
-    return flow_leave(&p->c.flow, reason == REASON_RECLAIMED && p->c.end_reason ? p->c.end_reason : reason);
+    return flow_leave(&p->c.flow,
+                      reason == REASON_RECLAIMED && p->c.end_reason ? p->c.end_reason : reason);
 }
 
 static void log_refused(struct passthrough *p)
@@ -107,7 +111,8 @@ static void log_refused(struct passthrough *p)
     fields.words = bytes_of(reason_row(p->c.flow.reason)->words);
     fields.lifetime_usec = now_of(&p->c.flow) - p->c.opened_usec;
     log_event(worker_of(&p->c.flow)->log, EVENT_refused, &fields);
-    atomic_fetch_add_explicit(&proxy_of(&p->c.flow)->counters.refused_ever, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&proxy_of(&p->c.flow)->counters.refused_ever, 1,
+                              memory_order_relaxed);
 }
 
 static void passthrough_leave(struct passthrough *p)

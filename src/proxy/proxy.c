@@ -1,5 +1,5 @@
-/* Gates open and close here, and a new configuration is taken over. All of it on the worker's own thread,
- * so nothing here is locked or atomic but the counters that others read. */
+/* Gates open and close here, and a new configuration is taken over. All of it on the worker's own
+ * thread, so nothing here is locked or atomic but the counters that others read. */
 #include "proxy/proxy.h"
 
 #include "proxy/connection.h"
@@ -46,13 +46,15 @@ void proxy_done(struct proxy *proxy)
     proxy->tls = tls_worker_free(proxy->tls);
 }
 
-/* --- gates ------------------------------------------------------------------------------------- */
+/* --- gates -------------------------------------------------------------------------------------
+ */
 
 /* The descriptor is one of the spare ones: this connection fails by name, so that others live. */
 static void turn_away(struct gate *gate, int take_fd, const struct address *peer)
 {
-    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
-                                 "Content-Length: 0\r\n\r\n";
+    static const char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
+        "Content-Length: 0\r\n\r\n";
     const struct reason_row *row = reason_row(REASON_DESCRIPTORS_SHORT);
     const struct listener_settings *settings = gate->proxy->snapshot->gates[gate->number].settings;
     struct log_fields fields = log_fields_none();
@@ -73,7 +75,8 @@ static void turn_away(struct gate *gate, int take_fd, const struct address *peer
     atomic_fetch_add_explicit(&gate->proxy->counters.refused_ever, 1, memory_order_relaxed);
 }
 
-static void on_accept(struct listener_sink *sink, int take_fd, const struct address *peer, bool is_short)
+static void on_accept(struct listener_sink *sink, int take_fd, const struct address *peer,
+                      bool is_short)
 {
     struct gate *gate = container_of(sink, struct gate, sink);
     const struct listener_settings *settings = gate->proxy->snapshot->gates[gate->number].settings;
@@ -90,9 +93,10 @@ static void on_shortage(struct listener_sink *sink, int error)
 {
     struct gate *gate = container_of(sink, struct gate, sink);
 
-    log_say(gate->proxy->worker.log, EVENT_shortage,
-            "cannot accept on %s: %s; tried again in 100 ms, clients wait meanwhile (see ulimit -n)",
-            gate->proxy->snapshot->gates[gate->number].settings->listen, strerror(-error));
+    log_say(
+        gate->proxy->worker.log, EVENT_shortage,
+        "cannot accept on %s: %s; tried again in 100 ms, clients wait meanwhile (see ulimit -n)",
+        gate->proxy->snapshot->gates[gate->number].settings->listen, strerror(-error));
 }
 
 /* What a listening socket is told, every connection it accepts inherits. */
@@ -102,7 +106,8 @@ static void tune(int fd, const struct snapshot *snapshot)
     tcp_tune_bulk(fd);
 }
 
-int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint *endpoint, int take_fd)
+int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint *endpoint,
+                    int take_fd)
 {
     struct gate *gate = calloc(1, sizeof *gate);
 
@@ -116,8 +121,8 @@ int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint 
     gate->endpoint = *endpoint;
     if (!endpoint->is_unix)
         tune(take_fd, proxy->snapshot);
-    int error = listener_open(&gate->listener, &proxy->worker.runner.loop, take_fd, endpoint->is_unix,
-                              &gate->sink);
+    int error = listener_open(&gate->listener, &proxy->worker.runner.loop, take_fd,
+                              endpoint->is_unix, &gate->sink);
     if (error) {
         free(gate);
         return error;
@@ -126,7 +131,8 @@ int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint 
     return 0;
 }
 
-/* --- a new configuration ------------------------------------------------------------------------- */
+/* --- a new configuration -------------------------------------------------------------------------
+ */
 
 static bool stays(struct gate *gate, const struct snapshot *snapshot)
 {
@@ -167,9 +173,11 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds)
     proxy->snapshot = snapshot_ref(snapshot);
     proxy->relays.unsent_limit_bytes = snapshot->settings->limits.unsent_worker;
     for (size_t i = 0; i < snapshot->settings->listener_count; i++)
-        if (fds[i] >= 0 && proxy_open_gate(proxy, (unsigned)i, &snapshot->gates[i].endpoint, fds[i]))
-            log_say(proxy->worker.log, EVENT_shortage, "worker %u cannot listen on %s: out of memory",
-                    proxy->worker.runner.number, snapshot->settings->listeners[i].listen);
+        if (fds[i] >= 0 &&
+            proxy_open_gate(proxy, (unsigned)i, &snapshot->gates[i].endpoint, fds[i]))
+            log_say(proxy->worker.log, EVENT_shortage,
+                    "worker %u cannot listen on %s: out of memory", proxy->worker.runner.number,
+                    snapshot->settings->listeners[i].listen);
     list_each(node, &proxy->connections)
         follow_removal(container_of(node, struct connection, node), snapshot);
     for (size_t i = 0; i < snapshot->settings->pool_count; i++)
@@ -177,7 +185,8 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds)
     snapshot_unref(before);
 }
 
-/* --- draining ------------------------------------------------------------------------------------ */
+/* --- draining ------------------------------------------------------------------------------------
+ */
 
 void proxy_drain(struct proxy *proxy)
 {

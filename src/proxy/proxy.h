@@ -63,16 +63,19 @@ void proxy_done(struct proxy *proxy); /* after worker_stop */
 /* What follows runs on the worker's own thread, or before it is started. */
 
 /* Opens a gate on a listening socket (the descriptor is taken, also on failure). */
-int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint *endpoint, int take_fd);
+int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint *endpoint,
+                    int take_fd);
 
 /* A new configuration: gates whose endpoint is gone close, those that stay get their new number,
- * fds[i] (or -1) is the socket of a new gate i. Tunnels whose pool or server is gone follow on_removed. */
+ * fds[i] (or -1) is the socket of a new gate i. Tunnels whose pool or server is gone follow
+ * on_removed. */
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds);
 
-/* No gate is closed; handshakes and requests are refused with 503 and jittered Retry-After, idle kept
- * connections close. */
+/* No gate is closed; handshakes and requests are refused with 503 and jittered Retry-After, idle
+ * kept connections close. */
 void proxy_drain(struct proxy *proxy);
-/* Every tunnel is reclaimed and closed by a Close frame with 1012 where frames allow, within a second. */
+/* Every tunnel is reclaimed and closed by a Close frame with 1012 where frames allow, within a
+ * second. */
 void proxy_close_tunnels(struct proxy *proxy, enum reason reason);
 uint64_t proxy_connection_count(const struct proxy *proxy);
 

@@ -1,5 +1,5 @@
-/* What always holds: c->chosen is set exactly while a seat is taken; a server that was tried for this
- * request is not tried again; at most 1 + retries servers are. */
+/* What always holds: c->chosen is set exactly while a seat is taken; a server that was tried for
+ * this request is not tried again; at most 1 + retries servers are. */
 #include "proxy/reach.h"
 
 #include <stdlib.h>
@@ -32,7 +32,8 @@ void reach_redial(struct reach *reach, struct connection *c)
 }
 
 /* The seat that is taken is on a server to which a connection stands, or one is begun. */
-static enum next connect_chosen(struct reach *reach, struct connection *c, const struct server *kept)
+static enum next connect_chosen(struct reach *reach, struct connection *c,
+                                const struct server *kept)
 {
     reach->attempts++;
     if (stream_is_open(&c->server) && kept == c->chosen)

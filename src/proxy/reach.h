@@ -1,5 +1,5 @@
-/* The way to a server, as every flow goes it: pick, wait for a seat, dial, the next server on failure. Used
- * inside the flow's own steps, so that they are counted and timed under its name. */
+/* The way to a server, as every flow goes it: pick, wait for a seat, dial, the next server on
+ * failure. Used inside the flow's own steps, so that they are counted and timed under its name. */
 #pragma once
 
 #include "net/dial.h"
@@ -17,13 +17,13 @@ struct reach {
 void reach_begin(struct reach *reach); /* a new request: nothing is tried yet */
 void reach_end(struct reach *reach);   /* leaves the queue; harmless twice */
 
-/* For the step pick_server: takes a seat on c->route's pool, waiting in its queue if need be; then starts
- * the dial. A server connection that c->server still holds from the request before is kept when `kept` is
- * the server that was picked (then no dial is started), else closed. */
+/* For the step pick_server: takes a seat on c->route's pool, waiting in its queue if need be; then
+ * starts the dial. A server connection that c->server still holds from the request before is kept
+ * when `kept` is the server that was picked (then no dial is started), else closed. */
 enum next reach_pick(struct reach *reach, struct connection *c, const struct server *kept);
 
-/* For the step dial: waits for it. NEXT: connected, and c's flow has adopted the server. On failure the
- * seat goes back, and the flow goes to `pick_step` while another server may be tried. */
+/* For the step dial: waits for it. NEXT: connected, and c's flow has adopted the server. On failure
+ * the seat goes back, and the flow goes to `pick_step` while another server may be tried. */
 enum next reach_dial(struct reach *reach, struct connection *c, unsigned pick_step);
 
 /* A new connection to the server that is chosen already: a kept one had died. */

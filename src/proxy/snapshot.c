@@ -1,6 +1,6 @@
-/* Built from top to bottom, every error into the report; a half-made snapshot is freed like a whole one.
- * Certificates that did not change since the snapshot before keep their TLS contexts: a reload under
- * thousands of wss connections costs nothing, and its memory does not grow. */
+/* Built from top to bottom, every error into the report; a half-made snapshot is freed like a whole
+ * one. Certificates that did not change since the snapshot before keep their TLS contexts: a reload
+ * under thousands of wss connections costs nothing, and its memory does not grow. */
 #include "proxy/snapshot.h"
 
 #include "base/check.h"
@@ -49,7 +49,8 @@ static void out_of_memory(const struct build *b)
     report_add(b->report, (struct mark){0}, NULL, "out of memory");
 }
 
-/* --- pools ------------------------------------------------------------------------------------- */
+/* --- pools -------------------------------------------------------------------------------------
+ */
 
 static void build_pool(struct build *b, size_t number)
 {
@@ -66,7 +67,8 @@ static void build_pool(struct build *b, size_t number)
         members[i].weight = (uint32_t)server->weight;
         members[i].max_connections = (uint32_t)server->max_connections;
         if (address_parse(server->address, &members[i].address))
-            report_add(b->report, server->mark, "write an address such as 127.0.0.1:9001 or \"[::1]:9001\"",
+            report_add(b->report, server->mark,
+                       "write an address such as 127.0.0.1:9001 or \"[::1]:9001\"",
                        "\"%s\" is no server address", server->address);
     }
     int error = pool_new(settings->name, balancer_find(settings->balance), members,
@@ -82,9 +84,11 @@ static void build_pool(struct build *b, size_t number)
     free(members);
 }
 
-/* --- routes ------------------------------------------------------------------------------------ */
+/* --- routes ------------------------------------------------------------------------------------
+ */
 
-static struct relay_opts relay_opts_of(const struct settings *settings, const struct timeouts *timeouts)
+static struct relay_opts relay_opts_of(const struct settings *settings,
+                                       const struct timeouts *timeouts)
 {
     return (struct relay_opts){
         .idle_usec = forever_if_none(timeouts->tunnel_idle),
@@ -136,7 +140,8 @@ static void build_route(struct build *b, size_t number)
     build_rule(b, settings, route);
 }
 
-/* --- gates ------------------------------------------------------------------------------------- */
+/* --- gates -------------------------------------------------------------------------------------
+ */
 
 struct pems {
     struct tls_certificate *certificate;
@@ -173,7 +178,8 @@ static bool read_pem(struct build *b, struct mark mark, const char *path, struct
     return !error;
 }
 
-static bool read_pems(struct build *b, const struct listener_settings *settings, struct pems *ret_pems)
+static bool read_pems(struct build *b, const struct listener_settings *settings,
+                      struct pems *ret_pems)
 {
     bool is_good = true;
 
@@ -200,8 +206,8 @@ static bool make_context(struct build *b, const struct listener_settings *settin
 {
     char words[256] = "";
     size_t which = 0;
-    int error = tls_context_new(worker, pems->certificate, pems->count, b->means->tickets, ret_context,
-                                &which, words);
+    int error = tls_context_new(worker, pems->certificate, pems->count, b->means->tickets,
+                                ret_context, &which, words);
 
     if (error == -EINVAL)
         report_add(b->report, settings->certificates[which].mark, NULL, "%s", words);
@@ -227,7 +233,8 @@ static void try_certificates(struct build *b, const struct listener_settings *se
 }
 
 /* The gate of the snapshot before that has the very same certificates. */
-static const struct gate_spec *same_certificates(const struct build *b, const struct gate_spec *gate)
+static const struct gate_spec *same_certificates(const struct build *b,
+                                                 const struct gate_spec *gate)
 {
     for (size_t i = 0; b->before && i < b->before->settings->listener_count; i++) {
         const struct gate_spec *old = &b->before->gates[i];
@@ -262,7 +269,8 @@ static void build_gate(struct build *b, size_t number)
 
     gate->settings = settings;
     if (endpoint_parse(settings->listen, &gate->endpoint))
-        report_add(b->report, settings->mark, "write 127.0.0.1:8080, \"[::1]:8080\" or \"unix:/run/x.sock\"",
+        report_add(b->report, settings->mark,
+                   "write 127.0.0.1:8080, \"[::1]:8080\" or \"unix:/run/x.sock\"",
                    "\"%s\" is no address to listen on", settings->listen);
     if (settings->tls_mode != TLS_TERMINATE)
         return;
@@ -276,7 +284,8 @@ static void build_gate(struct build *b, size_t number)
     free_pems(&pems);
 }
 
-/* --- the whole --------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------------------------------------------------
+ */
 
 static struct snapshot *allocate(struct settings *take_settings)
 {

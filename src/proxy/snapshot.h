@@ -1,6 +1,6 @@
-/* One configuration in force: counted, immutable, built and checked whole before any worker sees it. A
- * connection keeps the one it was routed by. What lives across configurations (servers' counts, waiters,
- * TLS contexts of unchanged certificates) is shared with the one before. */
+/* One configuration in force: counted, immutable, built and checked whole before any worker sees
+ * it. A connection keeps the one it was routed by. What lives across configurations (servers'
+ * counts, waiters, TLS contexts of unchanged certificates) is shared with the one before. */
 #pragma once
 
 #include "conf/settings.h"
@@ -45,8 +45,8 @@ struct snapshot {
 };
 
 struct snapshot_means {
-    struct conf_source *source;   /* for certificates */
-    struct tls_worker **tls;      /* per worker; NULL: certificates are checked, no context is kept */
+    struct conf_source *source; /* for certificates */
+    struct tls_worker **tls;    /* per worker; NULL: certificates are checked, no context is kept */
     const struct tls_tickets *tickets;
     unsigned workers;
 };
@@ -55,7 +55,8 @@ struct snapshot_means {
 struct snapshot *snapshot_new(const struct snapshot_means *means, struct settings *take_settings,
                               struct snapshot *before, struct report *report);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
-struct snapshot *snapshot_unref(struct snapshot *snapshot); /* any thread; accepts NULL, returns NULL */
+struct snapshot *
+snapshot_unref(struct snapshot *snapshot); /* any thread; accepts NULL, returns NULL */
 
 struct pool *snapshot_pool(const struct snapshot *snapshot, const char *name); /* NULL: none */
 

@@ -21,7 +21,8 @@ TEST(parameters_are_decoded_and_found)
 
 TEST(what_cannot_be_read_is_refused)
 {
-    static const char *const bad[] = {"/?a=%", "/?a=%4", "/?a=%zz", "/?a=%00", "/?a&b&c&d&e&f&g&h&i"};
+    static const char *const bad[] = {"/?a=%", "/?a=%4", "/?a=%zz", "/?a=%00",
+                                      "/?a&b&c&d&e&f&g&h&i"};
     struct query query;
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

@@ -73,8 +73,9 @@ static int assemble(struct bytes in, uint8_t *memory, struct bytes *ret_message)
         if (have >= MESSAGE_HEAD_BYTES)
             wanted =
                 MESSAGE_HEAD_BYTES + ((size_t)memory[1] << 16 | (size_t)memory[2] << 8 | memory[3]);
-        if (wanted > TLS_HELLO_MAX_BYTES)
-            return -1;
+        if (wanted > TLS_HELLO_MAX_BYTES ||
+            (have >= MESSAGE_HEAD_BYTES && have - there + len > wanted))
+            return -1; /* nothing may follow a ClientHello in its record: RFC 8446 section 5.1 */
         if (there < len && have < wanted)
             return 0;
         used += RECORD_HEAD_BYTES + there;

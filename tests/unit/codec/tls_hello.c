@@ -330,3 +330,17 @@ TEST(records_do_not_overflow_the_memory_behind_a_hello_that_fits)
     put(&records, (struct bytes){message.at, 16384});
     EXPECT(parse_exact((struct bytes){records.at, records.len}, records.len, &hello) == -1);
 }
+
+TEST(nothing_may_follow_a_hello_in_its_record)
+{
+    static struct maker message, records;
+    struct tls_hello hello;
+
+    make_message(&message, (struct bytes)TEXT(SNI_A), 0);
+    put(&message, BYTES(1));
+    make_records(&records, &message, 4096);
+    for (size_t len = 0; len < RECORD_HEAD_BYTES + MESSAGE_HEAD_BYTES; len++)
+        EXPECT(parse_exact((struct bytes){records.at, records.len}, len, &hello) == 0);
+    EXPECT(parse_exact((struct bytes){records.at, records.len},
+                       RECORD_HEAD_BYTES + MESSAGE_HEAD_BYTES, &hello) == -1);
+}

@@ -78,7 +78,7 @@ void list_words(char *text, size_t size, const char *const *words)
     size_t used = strlen(text);
 
     for (bool is_first = true; words && *words; words++, is_first = false) {
-        if (used + strlen(*words) + sizeof ", ..." >= size) {
+        if (used + strlen(", ") + strlen(*words) + sizeof ", ..." > size) {
             snprintf(text + used, size - used, ", ...");
             return;
         }
@@ -191,8 +191,7 @@ static bool split_number(const char *text, uint64_t *ret_number, const char **re
     const char *at = text;
 
     for (; *at >= '0' && *at <= '9'; at++)
-        number =
-            number > UINT64_MAX / 10 - 1 ? UINT64_MAX / 10 : number * 10 + (uint64_t)(*at - '0');
+        number = number > UINT64_MAX / 10 - 1 ? UINT64_MAX : number * 10 + (uint64_t)(*at - '0');
     *ret_number = number;
     *ret_unit = at;
     return at != text;

@@ -118,14 +118,13 @@ static void load_listener(struct loader *loader, const struct tree *element, voi
     listener->mark = element->mark;
     section_preset(loader, &section_listener, listener);
     section_load(loader, &section_listener, element, listener);
-    if (element->kind != TREE_MAP)
-        return;
-    bool is_there = tree_find(element, "listen");
-    listener->mark = mark_of(element, "listen");
-    if (!is_there)
-        complain_at(loader, element->mark, hint, "\"listen\" is missing");
-    if (child(element, "tls"))
-        load_tls(loader, child(element, "tls"), listener);
+    if (element->kind == TREE_MAP) {
+        listener->mark = mark_of(element, "listen");
+        if (!tree_find(element, "listen"))
+            complain_at(loader, element->mark, hint, "\"listen\" is missing");
+        if (child(element, "tls"))
+            load_tls(loader, child(element, "tls"), listener);
+    }
     if (listener->listen && loader->source->is_endpoint &&
         !loader->source->is_endpoint(listener->listen))
         complain_at(loader, listener->mark, hint, "\"%s\" is no address to listen on",

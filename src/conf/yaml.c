@@ -25,6 +25,7 @@ struct builder {
     const char *file;
     struct report *report;
     struct fy_parser *parser;
+    struct mark last; /* where the last thing stood: an empty value stands nowhere, so there */
     unsigned nodes;
     size_t anchor_count;
     struct anchor anchor[ANCHORS_MAX];
@@ -57,12 +58,13 @@ void tree_add(struct tree *to, struct tree_entry *entry)
     to->last = entry;
 }
 
-static struct mark mark_of(const struct builder *b, struct fy_event *event)
+static struct mark mark_of(struct builder *b, struct fy_event *event)
 {
     const struct fy_mark *mark = fy_event_start_mark(event);
 
-    return (struct mark){b->file, mark ? (uint32_t)mark->line + 1 : 0,
-                         mark ? (uint32_t)mark->column + 1 : 0};
+    if (mark)
+        b->last = (struct mark){b->file, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1};
+    return b->last;
 }
 
 static struct tree *complain(struct builder *b, struct mark mark, const char *words)
@@ -450,7 +452,7 @@ struct tree *yaml_parse(struct arena *arena, const char *file, struct bytes text
 {
     struct fy_diag_cfg diag_cfg;
     size_t errors = report_count(report);
-    struct builder b = {.arena = arena, .file = file, .report = report};
+    struct builder b = {.arena = arena, .file = file, .report = report, .last = {file, 1, 1}};
     struct tree *tree = NULL;
 
     report_know(report, file, text);

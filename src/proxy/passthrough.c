@@ -13,8 +13,8 @@
     STEP(dial)         /* until connected; another server on failure */                            \
     STEP(relay)        /* layer 4 until an end leaves */
 
-#define HELLO_BUF_BYTES (TLS_HELLO_MAX_BYTES + 16384u) /* record headers, and what came behind it  \
-                                                        */
+/* Record headers, and what came behind the hello. */
+#define HELLO_BUF_BYTES (TLS_HELLO_MAX_BYTES + 16384u)
 
 struct hello {
     struct buf in;

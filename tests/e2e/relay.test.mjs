@@ -12,7 +12,7 @@ before(async () => {
     b.last = wire
     if (path === '/late') wire.socket.on('end', () => setImmediate(() => { wire.send('LATE'); wire.end() }))
     if (path === '/bye') { wire.send('BYE'); wire.end() }
-    if (path === '/words') { wire.send(Buffer.alloc(300000, 'w')); setImmediate(() => wire.socket.write('LAST', () => wire.reset())) }
+    if (path === '/words') { wire.send(Buffer.alloc(20000, 'w')); setImmediate(() => wire.socket.write('LAST', () => wire.reset())) }
     return 'tunnel'
   })
   echo = await Echo.start('e')
@@ -57,9 +57,9 @@ test('a client\'s reset is a reset for the server, and named', async () => {
 })
 test('what a server sent before it broke is delivered', async () => {
   const { client } = await open('/words')
-  await client.length(300000)
+  await client.length(20004)
   await client.closed()
-  assert.equal(client.got.subarray(0, 300000).every(b => b === 119), true)
+  assert.equal(client.got.toString(), 'w'.repeat(20000) + 'LAST')
 })
 test('bytes that are no frames pass untouched, and are seen to be none', async () => {
   const { client, server } = await open('/')

@@ -2,6 +2,7 @@
  * configuration first, then limits, sockets, privileges; only then do threads begin. */
 #include "daemon/house.h"
 
+#include "crypto/crypto.h"
 #include "daemon/boot.h"
 #include "daemon/panic.h"
 #include "daemon/signals.h"
@@ -318,9 +319,10 @@ int house_run(const char *path, const char *text)
         free(house);
         return fail("cannot start", -ENOMEM);
     }
-    mallopt(M_ARENA_MAX,
-            2); /* what a thread frees another may use: memory stays with us, not with each */
+    /* what a thread frees another may use: memory stays with us, not with each */
+    mallopt(M_ARENA_MAX, 2);
     panic_install();
+    crypto_self_test();
     signals_block(house);
     house->source = source_of_files();
     house->path = path;

@@ -274,7 +274,7 @@ static void run_connections(struct errand *errand)
     errand->answer = json_array();
     list_each(node, &proxy->connections) {
         const struct connection *c = container_of(node, struct connection, node);
-        if (json_array_size(errand->answer) == inquiry->limit)
+        if (json_array_size(errand->answer) > inquiry->limit) /* one more says that there is more */
             return;
         if (matches(inquiry, c))
             json_array_append_new(errand->answer, view_connection(c, false));

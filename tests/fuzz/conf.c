@@ -1,5 +1,6 @@
-/* A configuration file and up to three that it may include, in one input, with 0xff between them. Whatever they
- * say: no crash, no leak, no hang; errors or settings; and settings, written out, mean the same again. */
+/* A configuration file and up to three that it may include, in one input, with 0xff between them.
+ * Whatever they say: no crash, no leak, no hang; errors or settings; and settings, written out,
+ * mean the same again. */
 #include "conf/settings.h"
 
 #include "base/check.h"
@@ -33,7 +34,8 @@ static int read_piece(struct conf_source *source, const char *path, struct bytes
     return 0;
 }
 
-static int expand(struct conf_source *source, const char *pattern, char ***ret_paths, size_t *ret_count)
+static int expand(struct conf_source *source, const char *pattern, char ***ret_paths,
+                  size_t *ret_count)
 {
     const struct pieces *pieces = (const struct pieces *)source;
     char **paths = calloc(FILES_MAX, sizeof *paths);
@@ -76,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     static const char *const balancers[] = {"least_connections", "round_robin", NULL};
-    struct pieces pieces = {.source = {read_piece, expand, environment, balancers, NULL, NULL, NULL}};
+    struct pieces pieces = {
+        .source = {read_piece, expand, environment, balancers, NULL, NULL, NULL}};
     struct bytes rest = {at, len};
     struct report *report = report_new();
 

@@ -3,8 +3,10 @@
  * head, its number, its patience. */
 #include "admin/admin.h"
 
+#include "admin/events.h"
+#include "admin/filter.h"
+#include "admin/guard.h"
 #include "admin/inquiry.h"
-#include "admin/query.h"
 #include "admin/view.h"
 #include "codec/http1_write.h"
 #include "http/read_head.h"
@@ -14,25 +16,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ADMIN_NUMBER   254 /* of its worker */
-#define CLIENTS_MAX    100
-#define HEAD_MAX_BYTES 16384u
-#define IN_MAX_BYTES   32768u
-#define OUT_MAX_BYTES  (64u << 20)
-#define EVENTS_MAX_BYTES                                                                           \
-    262144u /* of events that wait for a slow client; more are lost, and counted */
-#define REST_USEC   60000000u
-#define ANSWER_USEC 2000000u
-#define WRITE_USEC  30000000u
-#define EVENTS_USEC 50000u
-#define PAGE_MAX    500
-#define WORKERS_MAX 64
+#define ADMIN_NUMBER    254 /* of its worker */
+#define CLIENTS_MAX     100
+#define HEAD_MAX_BYTES  16384u
+#define BODY_MAX_BYTES  65536u
+#define IN_MAX_BYTES    32768u
+#define OUT_MAX_BYTES   (64u << 20)
+#define REST_USEC       60000000u
+#define ANSWER_USEC     2000000u  /* what a thread may take */
+#define RELOAD_USEC     30000000u /* and main, for a reload: certificates and names are read */
+#define BODY_USEC       10000000u
+#define WRITE_USEC      30000000u
+#define LINGER_USEC     1000000u
+#define LINGER_BYTES    262144u
+#define EVENTS_USEC     50000u
+#define KEEPALIVE_SEC   30
+#define USER_TIMEOUT_MS 60000
 
 #define ADMIN_CLIENT_STEPS(STEP)                                                                   \
     STEP(hear)   /* until a request head is whole */                                               \
     STEP(decide) /* what it asks for, and whom to ask */                                           \
-    STEP(gather) /* until all threads have answered */                                             \
+    STEP(gather) /* until all threads have answered, or have had their time */                     \
     STEP(answer) /* until it is written */                                                         \
+    STEP(pass)   /* until the request's body is behind us; no one reads it */                      \
+    STEP(linger) /* until the client has read the last answer, or for a second */                  \
     STEP(stream) /* live events, until the client leaves */
 
 struct admin {
@@ -50,13 +57,16 @@ struct admin_client {
     struct buf in, out;
     struct read_head read;
     struct http1_head head;
+    struct http1_body body;
+    uint32_t body_bytes; /* that were passed over */
     struct inquiry *inquiry;
     json_t *(*gathered)(struct admin_client *client, unsigned *ret_status);
+    uint64_t patience_usec; /* with the inquiry */
+    const char *allow;      /* the methods of what was asked for */
     bool keeps;
     bool streams;
-    uint64_t follows;           /* a connection's number; 0: all */
-    uint64_t seen[WORKERS_MAX]; /* of each worker's ring */
-    struct timer tick;
+    struct events events;
+    uint64_t written_usec; /* when the stream's client last took something, or had all */
 };
 
 FLOW(admin_client, ADMIN_CLIENT_STEPS)
@@ -72,13 +82,14 @@ static int put_text(struct buf *to, const char *text)
 static enum next answer_text(struct admin_client *c, unsigned status, const char *type,
                              const char *body)
 {
-    char head[256];
+    char head[320];
 
-    snprintf(head, sizeof head,
-             "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: "
-             "no-store\r\n%s\r\n",
-             status, http1_status_words(status), type, strlen(body),
-             c->keeps ? "" : "Connection: close\r\n");
+    snprintf(
+        head, sizeof head,
+        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\n%s%s%s%s\r\n",
+        status, http1_status_words(status), type, strlen(body), c->allow ? "Allow: " : "",
+        c->allow ? c->allow : "", c->allow ? "\r\n" : "", c->keeps ? "" : "Connection: close\r\n");
     if (put_text(&c->out, head) || put_text(&c->out, body))
         return flow_leave(&c->flow, REASON_NO_MEMORY);
     return flow_goto(&c->flow, STEP_answer);
@@ -95,11 +106,15 @@ static enum next answer_json(struct admin_client *c, unsigned status, json_t *ta
     return next;
 }
 
+static json_t *error_json(const char *error, const char *what_to_do)
+{
+    return json_pack("{s:s, s:s}", "error", error, "what_to_do", what_to_do);
+}
+
 static enum next refuse(struct admin_client *c, unsigned status, const char *error,
                         const char *what_to_do)
 {
-    return answer_json(c, status,
-                       json_pack("{s:s, s:s}", "error", error, "what_to_do", what_to_do));
+    return answer_json(c, status, error_json(error, what_to_do));
 }
 
 /* --- asking
@@ -110,6 +125,7 @@ static enum next ask(struct admin_client *c, struct inquiry *take_inquiry,
 {
     c->inquiry = take_inquiry;
     c->gathered = gathered;
+    c->patience_usec = ANSWER_USEC;
     inquiry_send(take_inquiry);
     return flow_goto(&c->flow, STEP_gather);
 }
@@ -138,9 +154,16 @@ static struct inquiry *inquiry_of_workers(struct admin_client *c, unsigned from,
     return inquiry;
 }
 
-static json_t *take_first(struct admin_client *c)
+/* Of the only thread that was asked. *ret_status is 200, or 503 when it has not answered in time:
+ * it is busy, or it hangs; this thread goes on. NULL: no memory. */
+static json_t *take_only(struct admin_client *c, unsigned *ret_status)
 {
-    return TAKE(c->inquiry->errand[0].answer);
+    struct errand *errand = &c->inquiry->errand[0];
+
+    *ret_status = errand->is_back ? 200 : 503;
+    return errand->is_back ? TAKE(errand->answer)
+                           : error_json("the thread that knows has not answered in time",
+                                        "ask again; a reload may be under way");
 }
 
 /* --- status, servers, routes: on main
@@ -197,8 +220,7 @@ static void run_reload(struct errand *errand)
 
 static json_t *gathered_one(struct admin_client *c, unsigned *ret_status)
 {
-    *ret_status = 200;
-    return take_first(c);
+    return take_only(c, ret_status);
 }
 
 static void add_numbers(json_t *sum, json_t *more)
@@ -214,9 +236,8 @@ static void add_numbers(json_t *sum, json_t *more)
 /* The workers' counters are relaxed atomics: any thread may read them. */
 static json_t *gathered_status(struct admin_client *c, unsigned *ret_status)
 {
-    json_t *json = take_first(c), *counters = json_array(), *total = json_object();
+    json_t *json = take_only(c, ret_status), *counters = json_array(), *total = json_object();
 
-    *ret_status = 200;
     for (unsigned i = 0; i < c->admin->means.count; i++) {
         json_t *one = view_counters(c->admin->means.proxies[i]);
         add_numbers(total, one);
@@ -229,54 +250,37 @@ static json_t *gathered_status(struct admin_client *c, unsigned *ret_status)
 
 static json_t *gathered_ready(struct admin_client *c, unsigned *ret_status)
 {
-    json_t *json = take_first(c);
+    json_t *json = take_only(c, ret_status);
 
-    *ret_status = json_is_true(json_object_get(json, "ready")) ? 200 : 503;
+    if (*ret_status == 200 && !json_is_true(json_object_get(json, "ready")))
+        *ret_status = 503;
     return json;
 }
 
 static json_t *gathered_reload(struct admin_client *c, unsigned *ret_status)
 {
-    json_t *json = take_first(c);
+    json_t *json = take_only(c, ret_status);
     const char *result = json_string_value(json_object_get(json, "result"));
 
-    *ret_status = result && strcmp(result, "ok") == 0 ? 200 : 422;
+    if (*ret_status == 200 && (!result || strcmp(result, "ok") != 0))
+        *ret_status = 422;
     return json;
 }
 
 /* --- connections: on their workers
  * ------------------------------------------------------------------ */
 
-static bool differs(const char *wanted, const char *is)
-{
-    return wanted[0] && (!is || strcmp(wanted, is) != 0);
-}
-
-static bool matches(const struct inquiry *inquiry, const struct connection *c)
-{
-    char client[ADDRESS_TEXT_BYTES];
-
-    if (c->flow.number <= inquiry->after)
-        return false;
-    if (differs(inquiry->pool, c->route ? pool_name(c->route->pool) : NULL) ||
-        differs(inquiry->route, c->route ? c->route->name : NULL) ||
-        differs(inquiry->server, c->chosen ? c->chosen->name : NULL))
-        return false;
-    address_write(&c->peer, client);
-    return !inquiry->client[0] || strncmp(client, inquiry->client, strlen(inquiry->client)) == 0;
-}
-
 static void run_connections(struct errand *errand)
 {
     const struct proxy *proxy = errand->target;
-    const struct inquiry *inquiry = errand->inquiry;
+    const struct filter *filter = &errand->inquiry->filter;
 
     errand->answer = json_array();
     list_each(node, &proxy->connections) {
         const struct connection *c = container_of(node, struct connection, node);
-        if (json_array_size(errand->answer) > inquiry->limit) /* one more says that there is more */
+        if (json_array_size(errand->answer) > filter->limit) /* one more says that there is more */
             return;
-        if (matches(inquiry, c))
+        if (filter_matches(filter, c))
             json_array_append_new(errand->answer, view_connection(c, false));
     }
 }
@@ -305,7 +309,7 @@ static json_t *take_oldest(struct inquiry *inquiry)
     json_t *best_list = NULL;
 
     for (unsigned i = 0; i < inquiry->count; i++) {
-        json_t *list = inquiry->errand[i].answer;
+        json_t *list = inquiry->errand[i].is_back ? inquiry->errand[i].answer : NULL;
         if (json_array_size(list) == 0)
             continue;
         if (!best_list ||
@@ -319,62 +323,59 @@ static json_t *take_oldest(struct inquiry *inquiry)
     return first;
 }
 
+static json_t *late_workers(const struct inquiry *inquiry)
+{
+    json_t *late = json_array();
+
+    for (unsigned i = 0; i < inquiry->count; i++)
+        if (!inquiry->errand[i].is_back)
+            json_array_append_new(late, json_integer(i));
+    return late;
+}
+
 static json_t *gathered_connections(struct admin_client *c, unsigned *ret_status)
 {
     json_t *page = json_array(), *one;
     json_int_t last = 0;
 
     *ret_status = 200;
-    while (json_array_size(page) < c->inquiry->limit && (one = take_oldest(c->inquiry))) {
+    while (json_array_size(page) < c->inquiry->filter.limit && (one = take_oldest(c->inquiry))) {
         last = number_of(one);
         json_array_append_new(page, one);
     }
     one = take_oldest(c->inquiry);
-    json_t *json = json_pack("{s:o, s:o}", "connections", page, "next",
-                             one ? json_integer(last) : json_null());
+    json_t *json =
+        json_pack("{s:o, s:o, s:o}", "connections", page, "next",
+                  one ? json_integer(last) : json_null(), "late", late_workers(c->inquiry));
     json_decref(one);
     return json;
 }
 
 static json_t *gathered_connection(struct admin_client *c, unsigned *ret_status)
 {
-    json_t *json = take_first(c);
+    json_t *json = take_only(c, ret_status);
 
-    *ret_status = 200;
     if (!json_is_null(json))
         return json;
     *ret_status = 404;
     json_decref(json);
-    return json_pack("{s:s, s:s}", "error", "there is no connection of that number", "what_to_do",
-                     "it may have ended: the log has its `close` line; GET /api/v1/connections "
-                     "lists those that live");
-}
-
-static void copy_filter(char *to, size_t size, const struct query *query, const char *name)
-{
-    const char *value = query_find(query, name);
-
-    snprintf(to, size, "%s", value ? value : "");
+    return error_json("there is no connection of that number",
+                      "it may have ended: the log has its `close` line; GET /api/v1/connections "
+                      "lists those that live");
 }
 
 static enum next ask_connections(struct admin_client *c, const struct query *query)
 {
-    uint64_t limit, after;
+    struct filter filter;
+    const char *what_to_do;
 
-    if (!query_number(query, "limit", 100, PAGE_MAX, &limit) || limit == 0 ||
-        !query_number(query, "after", 0, UINT64_MAX, &after))
-        return refuse(c, 400, "limit or after is no number in its bounds",
-                      "write limit=1 to 500, after=NUMBER");
+    if (!filter_parse(query, &filter, &what_to_do))
+        return refuse(c, 400, "the filter cannot be read", what_to_do);
     struct inquiry *inquiry = inquiry_of_workers(c, 0, c->admin->means.count);
     if (!inquiry)
         return flow_leave(&c->flow, REASON_NO_MEMORY);
     inquiry->run = run_connections;
-    inquiry->limit = limit;
-    inquiry->after = after;
-    copy_filter(inquiry->pool, sizeof inquiry->pool, query, "pool");
-    copy_filter(inquiry->server, sizeof inquiry->server, query, "server");
-    copy_filter(inquiry->route, sizeof inquiry->route, query, "route");
-    copy_filter(inquiry->client, sizeof inquiry->client, query, "client");
+    inquiry->filter = filter;
     return ask(c, inquiry, gathered_connections);
 }
 
@@ -410,76 +411,19 @@ static enum next ask_connection(struct admin_client *c, struct bytes number_text
 /* --- events
  * ---------------------------------------------------------------------------------------- */
 
-static const char *step_name(const struct flow_kind *kind, unsigned step)
-{
-    return step == EVENT_NO_STEP ? NULL : kind->steps[step].name;
-}
-
-static int put_event(struct admin_client *c, const struct runner *runner, const struct event *event)
-{
-    const struct flow_kind *kind = runner_kind(runner, event->kind);
-    const char *from = kind ? step_name(kind, event->from_step) : NULL,
-               *to = kind ? step_name(kind, event->to_step) : NULL;
-    uint64_t wall = sys_wall_usec() - (c->flow.runner->loop.now_usec - event->usec);
-    char time[LOG_TIME_BYTES], line[320], chunk[352];
-
-    if (!kind || (c->follows && c->follows != event->flow_number))
-        return 0;
-    log_time_write(wall, time);
-    int len = snprintf(line, sizeof line,
-                       "{\"time\":\"%s\",\"connection\":%llu,\"flow\":\"%s\",\"from\":%s%s%s,"
-                       "\"to\":%s%s%s%s%s%s}\n",
-                       time, (unsigned long long)event->flow_number, kind->name, from ? "\"" : "",
-                       from ? from : "null", from ? "\"" : "", to ? "\"" : "", to ? to : "null",
-                       to ? "\"" : "", to ? "" : ",\"reason\":\"",
-                       to ? "" : reason_row(event->reason)->name, to ? "" : "\"");
-    snprintf(chunk, sizeof chunk, "%x\r\n%s\r\n", (unsigned)len, line);
-    return put_text(&c->out, chunk);
-}
-
-static int put_lost(struct admin_client *c, uint64_t lost)
-{
-    char line[64], chunk[96];
-    int len = snprintf(line, sizeof line, "{\"lost\":%llu}\n", (unsigned long long)lost);
-
-    snprintf(chunk, sizeof chunk, "%x\r\n%s\r\n", (unsigned)len, line);
-    return put_text(&c->out, chunk);
-}
-
-/* What a worker's ring holds since the last time; what was overwritten meanwhile is said as a
- * number. */
-static int put_events(struct admin_client *c, unsigned i)
-{
-    const struct runner *runner = &c->admin->means.proxies[i]->worker.runner;
-    uint64_t written = ring_written(&runner->ring), lost = 0;
-    struct event event;
-    int error = 0;
-
-    for (; !error && c->seen[i] < written; c->seen[i]++) {
-        if (buf_bytes(&c->out).len > EVENTS_MAX_BYTES ||
-            !ring_read(&runner->ring, c->seen[i], &event))
-            lost++;
-        else
-            error = put_event(c, runner, &event);
-    }
-    return !error && lost ? put_lost(c, lost) : error;
-}
-
-static void on_tick(struct timer *timer)
-{
-    flow_wake(&container_of(timer, struct admin_client, tick)->flow);
-}
-
 static enum next begin_stream(struct admin_client *c, const struct query *query)
 {
-    if (!query_number(query, "connection", 0, UINT64_MAX, &c->follows))
+    if (!query_number(query, "connection", 0, UINT64_MAX, &c->events.connection))
         return refuse(c, 400, "connection is no number", "GET /api/v1/events?connection=4711");
     for (unsigned i = 0; i < c->admin->means.count; i++)
-        c->seen[i] = ring_written(&c->admin->means.proxies[i]->worker.runner.ring);
+        events_begin(&c->events, i, &c->admin->means.proxies[i]->worker.runner);
+    c->events.wall_offset_usec = sys_wall_usec() - now_of(&c->flow);
+    c->written_usec = now_of(&c->flow);
     c->streams = true;
     if (put_text(&c->out, "HTTP/1.1 200 OK\r\nContent-Type: "
                           "application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"
-                          "Cache-Control: no-store\r\nConnection: close\r\n\r\n"))
+                          "Cache-Control: no-store\r\nX-Content-Type-Options: "
+                          "nosniff\r\nConnection: close\r\n\r\n"))
         return flow_leave(&c->flow, REASON_NO_MEMORY);
     return flow_goto(&c->flow, STEP_answer);
 }
@@ -487,92 +431,139 @@ static enum next begin_stream(struct admin_client *c, const struct query *query)
 /* --- which request
  * --------------------------------------------------------------------------------- */
 
-/* Against rebinding: a page's own name never means us. Names are those that only this machine gives
- * out. */
-static bool host_is_ours(const struct admin_client *c)
+static enum next say_health(struct admin_client *c)
 {
-    struct bytes name;
-    uint16_t port;
-
-    if (c->admin->means.endpoint.is_unix)
-        return true;
-    if (http1_request_host(&c->head, &name, &port) != REASON_DONE || !name.len)
-        return false;
-    bool is_numeric =
-        name.at[0] == '[' || (name.at[name.len - 1] >= '0' && name.at[name.len - 1] <= '9');
-    return is_numeric || bytes_equal_nocase(name, bytes_of("localhost"));
+    return answer_text(c, 200, "text/plain", "ok\n");
 }
 
-static bool begins_with(struct bytes path, const char *prefix, struct bytes *ret_rest)
+static enum next say_flows(struct admin_client *c)
 {
-    struct bytes wanted = bytes_of(prefix);
+    const struct admin_means *means = &c->admin->means;
 
-    *ret_rest = bytes_from(path, wanted.len);
-    return bytes_equal(bytes_slice(path, 0, wanted.len), wanted);
+    return answer_json(c, 200,
+                       json_pack("{s:o}", "flows", view_flows(means->proxies, means->count)));
 }
 
-static enum next answer_get(struct admin_client *c, const struct query *query)
+static enum next ask_status(struct admin_client *c)
 {
-    static const struct {
-        const char *path;
-        void (*run)(struct errand *);
-        json_t *(*gathered)(struct admin_client *, unsigned *);
-    } of_house[] = {
-        {"/api/v1/status", run_status, gathered_status},
-        {"/api/v1/servers", run_servers, gathered_one},
-        {"/api/v1/routes", run_routes, gathered_one},
-        {"/ready", run_ready, gathered_ready},
-    };
-    struct bytes rest;
+    return ask_house(c, run_status, gathered_status);
+}
 
-    for (size_t i = 0; i < ARRAY_LEN(of_house); i++)
-        if (bytes_equal(query->path, bytes_of(of_house[i].path)))
-            return ask_house(c, of_house[i].run, of_house[i].gathered);
-    if (bytes_equal(query->path, bytes_of("/healthz")))
-        return answer_text(c, 200, "text/plain", "ok\n");
-    if (bytes_equal(query->path, bytes_of("/api/v1/connections")))
+static enum next ask_servers(struct admin_client *c)
+{
+    return ask_house(c, run_servers, gathered_one);
+}
+
+static enum next ask_routes(struct admin_client *c)
+{
+    return ask_house(c, run_routes, gathered_one);
+}
+
+static enum next ask_ready(struct admin_client *c)
+{
+    return ask_house(c, run_ready, gathered_ready);
+}
+
+static enum next ask_reload(struct admin_client *c)
+{
+    enum next next = ask_house(c, run_reload, gathered_reload);
+
+    c->patience_usec = RELOAD_USEC;
+    return next;
+}
+
+#define CONNECTIONS "/api/v1/connections"
+
+/* What can be asked without more than its name. */
+static const struct plain_door {
+    const char *path, *method;
+    enum next (*open)(struct admin_client *);
+} plain_doors[] = {
+    {"/api/v1/status", "GET", ask_status},  {"/api/v1/servers", "GET", ask_servers},
+    {"/api/v1/routes", "GET", ask_routes},  {"/api/v1/flows", "GET", say_flows},
+    {"/api/v1/reload", "POST", ask_reload}, {"/healthz", "GET", say_health},
+    {"/ready", "GET", ask_ready},
+};
+
+static enum next refuse_method(struct admin_client *c, const char *allowed)
+{
+    c->allow = allowed; /* RFC 9110 section 15.5.6 */
+    return refuse(c, 405, "that method is not for this path",
+                  allowed[0] == 'P' ? "POST it" : "GET it");
+}
+
+/* Against cross-site requests: a browser names the page that asks, in everything that could change
+ * something. */
+static bool is_of_foreign_page(const struct admin_client *c)
+{
+    struct bytes origin = http1_find(&c->head, "origin");
+
+    return origin.at && !guard_is_same_host(origin, http1_find(&c->head, "host"));
+}
+
+static enum next open_plain(struct admin_client *c, const struct plain_door *door)
+{
+    if (!bytes_equal(c->head.method, bytes_of(door->method)))
+        return refuse_method(c, door->method);
+    if (door->method[0] == 'P' && is_of_foreign_page(c))
+        return refuse(c, 403, "a page of another origin may not change anything here",
+                      "ask without Origin");
+    return door->open(c);
+}
+
+static enum next open_door(struct admin_client *c, const struct query *query)
+{
+    const struct bytes list = bytes_of(CONNECTIONS), one = bytes_of(CONNECTIONS "/"),
+                       events = bytes_of("/api/v1/events");
+    bool is_list = bytes_equal(query->path, list), is_events = bytes_equal(query->path, events);
+
+    for (size_t i = 0; i < ARRAY_LEN(plain_doors); i++)
+        if (bytes_equal(query->path, bytes_of(plain_doors[i].path)))
+            return open_plain(c, &plain_doors[i]);
+    if (!is_list && !is_events && !bytes_equal(bytes_slice(query->path, 0, one.len), one))
+        return refuse(c, 404, "there is nothing here",
+                      "try /api/v1/status, /connections, /connections/N, /servers, /routes, "
+                      "/flows, /events, /reload, /healthz "
+                      "or /ready");
+    if (!bytes_equal(c->head.method, bytes_of("GET")))
+        return refuse_method(c, "GET");
+    if (is_list)
         return ask_connections(c, query);
-    if (begins_with(query->path, "/api/v1/connections/", &rest))
-        return ask_connection(c, rest);
-    if (bytes_equal(query->path, bytes_of("/api/v1/flows")))
-        return answer_json(c, 200,
-                           json_pack("{s:o}", "flows",
-                                     view_flows(c->admin->means.proxies, c->admin->means.count)));
-    if (bytes_equal(query->path, bytes_of("/api/v1/events")))
-        return begin_stream(c, query);
-    if (bytes_equal(query->path, bytes_of("/api/v1/reload")))
-        return refuse(c, 405, "reload changes something", "POST /api/v1/reload");
-    return refuse(c, 404, "there is nothing here",
-                  "try /api/v1/status, /connections, /connections/N, /servers, /routes, /flows, "
-                  "/events, /healthz or /ready");
+    return is_events ? begin_stream(c, query) : ask_connection(c, bytes_from(query->path, one.len));
+}
+
+/* Against rebinding: a page's own name never means us. Who sends no Host (HTTP/1.0) is no browser;
+ * whom a Unix socket lets in is none either. */
+static bool host_is_ours(const struct admin_client *c, struct bytes name)
+{
+    return c->admin->means.endpoint.is_unix || !name.len || guard_is_local_name(name);
 }
 
 static enum next decide(struct admin_client *c)
 {
-    const struct http1_head *head = &c->head;
     struct query query;
-    struct http1_body body;
+    struct bytes host;
+    uint16_t port;
 
-    c->keeps = http1_keeps(head);
-    if (http1_request_body(head, &body) != REASON_DONE || body.kind != BODY_NONE) {
+    c->keeps = http1_keeps(&c->head);
+    c->allow = NULL;
+    c->body_bytes = 0;
+    if (http1_request_host(&c->head, &host, &port) != REASON_DONE ||
+        http1_request_body(&c->head, &c->body) != REASON_DONE) {
         c->keeps = false;
-        return refuse(c, 413, "no request here has a body", "leave it out");
+        return refuse(c, 400, "the request's Host or its body's length can be read two ways",
+                      "ask in plain HTTP/1.1");
     }
-    if (!host_is_ours(c))
+    if (c->body.kind == BODY_LENGTH && c->body.left > BODY_MAX_BYTES) {
+        c->keeps = false;
+        return refuse(c, 413, "no request here needs a body", "leave it out");
+    }
+    if (!host_is_ours(c, host))
         return refuse(c, 403, "this Host is not ours", "ask by address or as localhost");
-    if (!query_parse(head->target, &query))
+    if (!query_parse(c->head.target, &query))
         return refuse(c, 400, "the query cannot be read",
                       "write name=value, %-escaped, at most 8 of them");
-    if (bytes_equal(head->method, bytes_of("GET")))
-        return answer_get(c, &query);
-    if (!bytes_equal(head->method, bytes_of("POST")))
-        return refuse(c, 405, "only GET and POST are known here", "see docs/admin.md");
-    if (http1_find(head, "origin").at)
-        return refuse(c, 403, "a page of another origin may not change anything here",
-                      "ask without Origin");
-    if (bytes_equal(query.path, bytes_of("/api/v1/reload")))
-        return ask_house(c, run_reload, gathered_reload);
-    return refuse(c, 404, "there is nothing to POST to here", "POST /api/v1/reload");
+    return open_door(c, &query);
 }
 
 /* --- the client's flow
@@ -600,15 +591,20 @@ static enum next hear(struct admin_client *c)
         return NEXT;
     if (!reason_row(reason)->http_status || buf_is_empty(&c->in))
         return flow_leave(&c->flow, reason);
+    c->keeps = false; /* what follows cannot be told from what was not understood */
     return refuse(c, reason_row(reason)->http_status, reason_row(reason)->words, "ask in HTTP/1.1");
 }
 
+/* A deadline would end the client; here it ends only the waiting. */
 static enum next gather(struct admin_client *c)
 {
+    uint64_t until_usec = c->flow.entered_usec + c->patience_usec;
     unsigned status = 500;
 
-    if (!inquiry_is_over(c->inquiry))
-        return flow_wait_notice(&c->flow, WITHIN(ANSWER_USEC, REASON_ANSWER_TOO_SLOW));
+    if (!inquiry_is_over(c->inquiry) && now_of(&c->flow) < until_usec) {
+        flow_wake_at(&c->flow, until_usec);
+        return flow_wait_notice(&c->flow, WITHIN(FOREVER, REASON_ANSWER_TOO_SLOW));
+    }
     json_t *json = c->gathered(c, &status);
     inquiry_leave(TAKE(c->inquiry));
     return json ? answer_json(c, status, json) : flow_leave(&c->flow, REASON_NO_MEMORY);
@@ -624,34 +620,99 @@ static enum next answer(struct admin_client *c)
     if (error)
         return flow_leave(&c->flow, REASON_CLIENT_LEFT);
     if (c->streams)
-        return NEXT;
-    if (!c->keeps) {
-        stream_end(&c->stream);
-        return flow_leave(&c->flow, REASON_DONE);
-    }
+        return flow_goto(&c->flow, STEP_stream);
+    if (!c->keeps)
+        return flow_goto(&c->flow, STEP_linger);
     buf_consume(&c->in, c->read.used);
     c->read = (struct read_head){0};
-    return flow_goto(&c->flow, STEP_hear);
+    return NEXT;
 }
 
+/* > 0: some more of the body is behind us; 0: all; -EAGAIN; else it cannot go on. */
+static ssize_t pass_some(struct admin_client *c)
+{
+    uint8_t *scratch = worker_of(&c->flow)->scratch;
+
+    if (c->body.kind == BODY_NONE || http1_body_has_ended(&c->body))
+        return 0;
+    if (c->body_bytes > BODY_MAX_BYTES)
+        return -EMSGSIZE;
+    if (buf_is_empty(&c->in)) {
+        ssize_t got = stream_read(&c->stream, scratch, IN_MAX_BYTES / 2);
+        if (got <= 0)
+            return got ? got : -EPIPE;
+        if (buf_append(&c->in, (struct bytes){scratch, (size_t)got}))
+            return -ENOMEM;
+    }
+    ssize_t used = http1_body_feed(&c->body, buf_bytes(&c->in));
+    if (used <= 0)
+        return -EBADMSG;
+    buf_consume(&c->in, (size_t)used);
+    c->body_bytes += (uint32_t)used;
+    return used;
+}
+
+static enum next pass(struct admin_client *c)
+{
+    ssize_t passed;
+
+    do
+        passed = pass_some(c);
+    while (passed > 0);
+    if (passed == -EAGAIN)
+        return flow_wait_source(&c->flow, &c->stream.source, READABLE,
+                                WITHIN(BODY_USEC, REASON_BODY_TOO_SLOW));
+    return passed ? NEXT : flow_goto(&c->flow, STEP_hear);
+}
+
+/* Reads and forgets. False: the client will send no more, or sends more than anyone has to. */
+static bool drink(struct admin_client *c)
+{
+    size_t drunk = 0;
+    ssize_t got;
+
+    while ((got = stream_read(&c->stream, worker_of(&c->flow)->scratch, IN_MAX_BYTES)) > 0) {
+        drunk += (size_t)got;
+        if (drunk > LINGER_BYTES)
+            return false;
+    }
+    return got == -EAGAIN;
+}
+
+/* Closing with unread input would be a reset that could overtake the answer. */
+static enum next linger(struct admin_client *c)
+{
+    stream_end(&c->stream);
+    if (!drink(c))
+        return flow_leave(&c->flow, REASON_DONE);
+    return flow_wait_source(&c->flow, &c->stream.source, READABLE,
+                            WITHIN(LINGER_USEC, REASON_DONE));
+}
+
+/* The client's leaving is a FIN like any other, so it has to be read; and one that takes nothing
+ * does not stay. */
 static enum next stream(struct admin_client *c)
 {
-    struct loop *loop = &c->flow.runner->loop;
+    uint64_t now = now_of(&c->flow);
+    size_t before;
     int error = 0;
 
     for (unsigned i = 0; !error && i < c->admin->means.count; i++)
-        error = put_events(c, i);
+        error = events_put(&c->events, i, &c->admin->means.proxies[i]->worker.runner, &c->out);
+    before = buf_bytes(&c->out).len;
     if (!error)
         error = stream_write_from(&c->stream, &c->out);
-    if (error && error != -EAGAIN)
+    if (!error || buf_bytes(&c->out).len < before)
+        c->written_usec = now;
+    if ((error && error != -EAGAIN) || !drink(c) || now - c->written_usec > WRITE_USEC)
         return flow_leave(&c->flow, REASON_CLIENT_LEFT);
-    loop_arm(loop, &c->tick, loop->now_usec + EVENTS_USEC);
-    return flow_wait_notice(&c->flow, WITHIN(FOREVER, REASON_CLIENT_LEFT));
+    flow_wake_at(&c->flow, now + EVENTS_USEC);
+    return flow_wait_source(&c->flow, &c->stream.source, READABLE,
+                            WITHIN(FOREVER, REASON_CLIENT_LEFT));
 }
 
 static void admin_client_leave(struct admin_client *c)
 {
-    timer_cancel(&c->tick);
     inquiry_leave(TAKE(c->inquiry));
     stream_close(&c->stream);
     buf_done(&c->in);
@@ -667,6 +728,8 @@ static void on_accept(struct listener_sink *sink, int take_fd, const struct addr
 
     (void)peer, (void)is_short; /* the spare descriptors are for us */
     if (!c) {
+        sys_send(take_fd, bytes_of("HTTP/1.1 503 Service Unavailable\r\nConnection: "
+                                   "close\r\nContent-Length: 0\r\n\r\n"));
         stream_refuse(take_fd);
         return;
     }
@@ -674,7 +737,6 @@ static void on_accept(struct listener_sink *sink, int take_fd, const struct addr
     c->admin = admin;
     buf_init(&c->in, IN_MAX_BYTES);
     buf_init(&c->out, OUT_MAX_BYTES);
-    timer_init(&c->tick, on_tick);
     flow_start(&c->flow, &admin_client_kind, &admin->worker.runner, NULL);
     if (stream_open(&c->stream, &admin->worker.runner.loop, take_fd))
         flow_stop(&c->flow, REASON_NO_MEMORY);
@@ -704,6 +766,8 @@ int admin_start(struct admin **ret_admin, const struct admin_means *means)
         return error;
     }
     admin->means = *means;
+    if (!means->endpoint.is_unix)
+        tcp_tune(means->fd, &(struct tcp_tuning){KEEPALIVE_SEC, USER_TIMEOUT_MS});
     admin->sink = (struct listener_sink){on_accept, on_shortage};
     error = listener_open(&admin->listener, &admin->worker.runner.loop, means->fd,
                           means->endpoint.is_unix, &admin->sink);
@@ -714,6 +778,7 @@ int admin_start(struct admin **ret_admin, const struct admin_means *means)
         free(admin);
         return error;
     }
+    pthread_setname_np(admin->worker.thread, "admin"); /* as top -H shows it */
     *ret_admin = admin;
     return 0;
 }

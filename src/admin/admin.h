@@ -16,6 +16,8 @@ struct admin_reload_result {
 struct admin_status {
     const char *path;
     uint64_t started_wall_usec;
+    uint64_t configured_wall_usec; /* since when the snapshot is in force */
+    uint64_t log_lines_lost;       /* ever */
     bool is_draining;
     int descriptor_limit;
     struct admin_reload_result last_reload;

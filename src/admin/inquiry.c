@@ -12,8 +12,10 @@ static void inquiry_free(struct inquiry *inquiry)
 
 static void on_return(struct mail *take_mail)
 {
-    struct inquiry *inquiry = container_of(take_mail, struct errand, mail)->inquiry;
+    struct errand *errand = container_of(take_mail, struct errand, mail);
+    struct inquiry *inquiry = errand->inquiry;
 
+    errand->is_back = true;
     inquiry->left--;
     if (inquiry->left == 0 && inquiry->asker)
         flow_wake(inquiry->asker);
@@ -44,7 +46,8 @@ struct inquiry *inquiry_new(struct flow *asker, unsigned count)
 
 void inquiry_ask(struct inquiry *inquiry, unsigned i, struct mailbox *to, void *target)
 {
-    inquiry->errand[i] = (struct errand){{.on_arrival = on_arrival}, inquiry, to, target, NULL};
+    inquiry->errand[i] =
+        (struct errand){{.on_arrival = on_arrival}, inquiry, to, target, NULL, false};
 }
 
 void inquiry_send(struct inquiry *inquiry)

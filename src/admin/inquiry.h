@@ -1,9 +1,9 @@
 /* A question to other threads, and their answers. One errand per thread asked: it travels there,
- * runs, and comes back; the inquiry is over when all are back. Whoever asked may leave meanwhile:
- * then the last errand frees it. */
+ * runs, and comes back; the inquiry is over when all are back. Whoever asked may leave meanwhile,
+ * with the answers that are back (the others are late): then the last errand frees it. */
 #pragma once
 
-#include "loop/worker.h"
+#include "admin/filter.h"
 
 #include <jansson.h>
 
@@ -13,8 +13,9 @@ struct errand {
     struct mail mail;
     struct inquiry *inquiry;
     struct mailbox *to;
-    void *target; /* what `run` needs of that thread: a struct proxy, the house */
-    json_t *answer;
+    void *target;   /* what `run` needs of that thread: a struct proxy, the house */
+    json_t *answer; /* the asker's to read once it is back */
+    bool is_back;
 };
 
 struct inquiry {
@@ -23,8 +24,8 @@ struct inquiry {
     void (*run)(struct errand *errand); /* on the asked thread: sets errand->answer */
     unsigned left, count;
     /* the question, for `run` to read: */
-    uint64_t number, after, limit;
-    char pool[80], server[160], route[80], client[64];
+    uint64_t number;
+    struct filter filter;
     struct errand errand[];
 };
 

@@ -1,6 +1,8 @@
 /* Names and units are those of the log's fields, so that one story has one vocabulary. */
 #include "admin/view.h"
 
+#include "sys/sys.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -141,6 +143,8 @@ json_t *view_connection(const struct connection *c, bool with_story)
         add_relay(json, c);
     if (!with_story)
         return json;
+    set(json, "clock_usec", number(now_of(&c->flow)));
+    set(json, "opened", wall(sys_wall_usec() - (now_of(&c->flow) - c->opened_usec)));
     set(json, "tls", c->client.tls ? text(stream_tls_version(&c->client)) : json_null());
     set(json, "configuration", number(c->snapshot->number));
     set(json, "steps", view_steps(c));
@@ -198,8 +202,11 @@ json_t *view_status(const struct admin_status *status)
     set(json, "version", text(TURNOUT_VERSION));
     set(json, "pid", number((uint64_t)getpid()));
     set(json, "started", wall(status->started_wall_usec));
+    set(json, "uptime_usec", number(sys_wall_usec() - status->started_wall_usec));
     set(json, "file", text(status->path));
     set(json, "configuration", number(status->snapshot->number));
+    set(json, "configuration_since", wall(status->configured_wall_usec));
+    set(json, "log_lines_lost", number(status->log_lines_lost));
     set(json, "state", text(status->is_draining ? "draining" : "serving"));
     set(json, "workers", number(status->snapshot->workers));
     set(json, "descriptor_limit", number((uint64_t)status->descriptor_limit));

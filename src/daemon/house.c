@@ -27,6 +27,8 @@ static void tell_status(struct admin_house *sink, struct admin_status *ret_statu
     *ret_status = (struct admin_status){
         .path = house->path ? house->path : "command line",
         .started_wall_usec = house->started_wall_usec,
+        .configured_wall_usec = house->configured_wall_usec,
+        .log_lines_lost = log_lost(&house->log),
         .is_draining = house->state != HOUSE_SERVING,
         .descriptor_limit = house->descriptor_limit,
         .last_reload = house->last_reload,
@@ -328,7 +330,7 @@ int house_run(const char *path, const char *text)
     house->path = path;
     house->text = text;
     house->sink = (struct admin_house){tell_status, do_reload};
-    house->started_wall_usec = sys_wall_usec();
+    house->started_wall_usec = house->configured_wall_usec = sys_wall_usec();
     if (open_all(house, &opened, report))
         code = run_with_log(house, &opened);
     else

@@ -37,6 +37,7 @@ struct house {
     struct admin_house sink;
     enum house_state state;
     uint64_t started_wall_usec;
+    uint64_t configured_wall_usec; /* since when `snapshot` is in force */
     struct admin_reload_result last_reload;
     sigset_t signal_set;
     struct source signals;

@@ -76,19 +76,34 @@ static struct tree *complain(struct builder *b, struct mark mark, const char *wo
     return NULL;
 }
 
-static char *text_of(struct builder *b, struct fy_token *token)
+/* What is behind a token, piece by piece: fy_token_get_text of 0.7.12 loses memory over long quoted
+ * text, and the ends of text with folded lines. Returns the length; `at` NULL: only that. */
+static size_t copy_pieces(struct fy_token *token, char *at)
 {
+    struct fy_token_iter *iter = token ? fy_token_iter_create(token) : NULL;
+    const struct fy_iter_chunk *piece = NULL;
     size_t len = 0;
-    const char *at = token ? fy_token_get_text(token, &len) : NULL;
+    int error = 0;
 
-    return arena_text(b->arena, (struct bytes){(const uint8_t *)at, at ? len : 0});
+    while (iter && (piece = fy_token_iter_chunk_next(iter, piece, &error))) {
+        if (at && piece->len)
+            memcpy(at + len, piece->str, piece->len);
+        len += piece->len;
+    }
+    fy_token_iter_destroy(iter);
+    return len;
 }
 
-static size_t length_of(struct fy_token *token)
+/* NULL: no memory. */
+static char *text_of(struct builder *b, struct fy_token *token, size_t *ret_len)
 {
-    size_t len = 0;
+    char *text;
 
-    return token && fy_token_get_text(token, &len) ? len : 0;
+    *ret_len = copy_pieces(token, NULL);
+    text = arena_alloc(b->arena, *ret_len + 1);
+    if (text)
+        copy_pieces(token, text);
+    return text;
 }
 
 /* Memory for a node or an entry, of which a file may have so many. */
@@ -114,19 +129,22 @@ static struct tree *new_node(struct builder *b, enum tree_kind kind, struct mark
 
 static bool keep_anchor(struct builder *b, struct fy_token *token, struct tree *node)
 {
+    size_t len;
+
     if (!token)
         return true;
     if (b->anchor_count == ANCHORS_MAX) {
         complain(b, node->mark, "more than 100 anchors");
         return false;
     }
-    b->anchor[b->anchor_count++] = (struct anchor){text_of(b, token), node};
+    b->anchor[b->anchor_count++] = (struct anchor){text_of(b, token, &len), node};
     return true;
 }
 
 static struct tree *find_anchor(struct builder *b, struct fy_event *event)
 {
-    const char *name = text_of(b, event->alias.anchor);
+    size_t len;
+    const char *name = text_of(b, event->alias.anchor, &len);
     struct mark mark = mark_of(b, event);
 
     mark.column -= mark.column > 1; /* libfyaml's begins behind the star */
@@ -250,32 +268,39 @@ static struct tree *build_map(struct builder *b, struct tree *map, unsigned dept
     return has_ended ? map : NULL;
 }
 
-static bool is_in_quotes(struct fy_token *token)
+/* What cannot be taken as it stands; NULL: nothing. */
+static const char *what_is_refused(const struct fy_event *event, const struct tree *node,
+                                   size_t len, enum fy_scalar_style style)
 {
-    enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
-
-    return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
+    if (event->scalar.tag)
+        return "tags (\"!\") mean nothing here; a value that begins with one wants quotes";
+    if (!node->text)
+        return "out of memory";
+    if (strlen(node->text) < len)
+        return "a value cannot hold a NUL";
+    if (style == FYSS_SINGLE_QUOTED &&
+        memmem(node->text, len, "''", 2)) /* 0.7.12 makes three of two */
+        return "two quotes in a row are misread; put this value in double quotes";
+    return NULL;
 }
 
 static struct tree *build_scalar(struct builder *b, struct fy_event *event)
 {
+    struct fy_token *token = event->scalar.value;
+    enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+    bool is_in_quotes = style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
     struct mark mark = mark_of(b, event);
+    size_t len;
 
-    mark.column -=
-        is_in_quotes(event->scalar.value) && mark.column > 1; /* libfyaml's is behind the quote */
+    mark.column -= is_in_quotes && mark.column > 1; /* libfyaml's is behind the quote */
     struct tree *node = new_node(b, TREE_SCALAR, mark);
     if (!node)
         return NULL;
-    if (event->scalar.tag)
-        return complain(
-            b, mark, "tags (\"!\") mean nothing here; a value that begins with one wants quotes");
-    node->text = text_of(b, event->scalar.value);
-    node->is_quoted =
-        event->scalar.value && fy_token_scalar_style(event->scalar.value) != FYSS_PLAIN;
-    if (!node->text)
-        return complain(b, mark, "out of memory");
-    if (strlen(node->text) < length_of(event->scalar.value))
-        return complain(b, mark, "a value cannot hold a NUL");
+    node->text = text_of(b, token, &len);
+    node->is_quoted = style != FYSS_PLAIN;
+    const char *refused = what_is_refused(event, node, len, style);
+    if (refused)
+        return complain(b, mark, refused);
     return keep_anchor(b, event->scalar.anchor, node) ? node : NULL;
 }
 

@@ -66,6 +66,8 @@ TEST(what_is_no_yaml_is_told_with_its_place)
         ROW("a: \"\\0\"\n", "f:1:4 a value cannot hold a NUL\n"),
         ROW("a: !!int 3\n",
             "f:1:10 tags (\"!\") mean nothing here; a value that begins with one wants quotes\n"),
+        ROW("a: 'b''''c'\n",
+            "f:1:4 two quotes in a row are misread; put this value in double quotes\n"),
         ROW("a: *b\n",
             "f:1:4 a \"*\" begins an alias in YAML, and there is no anchor of that name | "
             "YAML reads this as something else than text; put it in quotes: \"*b\"\n"),
@@ -140,6 +142,35 @@ TEST(merge_keys_fill_up_what_a_map_does_not_say)
     EXPECT(strcmp(tree_find(c, "z")->value->text, "2") == 0);
     EXPECT(!tree_find(c, "<<") && !tree_find(tree_find(tree, "a")->value, "z"));
     arena_done(&arena);
+}
+
+TEST(text_in_all_its_forms)
+{
+    static const struct {
+        const char *text, *value;
+    } rows[] = {
+        {"a: b c\n", "b c"},
+        {"a: b\n  c\n\n  d\n", "b c\nd"},
+        {"a: 'b''c'\n", "b'c"},
+        {"a: 'it''s: #1 ''of'' two, ''and'' this, ''and'' that'\n",
+         "it's: #1 'of' two, 'and' this, 'and' that"},
+        {"a: '\xc3\xa9\n\n a \xc3\xa9'\n", "\xc3\xa9\na \xc3\xa9"}, /* fy_token_get_text cuts it */
+        {"a: \"\\x41\\n\\u00e9\\\"\"\n", "A\n\xc3\xa9\""},
+        {"a: |\n  b\n   c\n", "b\n c\n"},
+        {"a: >-\n  b\n  c\n", "b c"},
+        {"a:\n", ""},
+        {"a: ''\n", ""},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena arena;
+        struct told told;
+        arena_init(&arena);
+        struct tree *tree = parse(&arena, rows[i].text, strlen(rows[i].text), &told);
+        expect_text(told.text, "");
+        expect_text(tree_find(tree, "a")->value->text, rows[i].value);
+        arena_done(&arena);
+    }
 }
 
 static size_t write_keys(char *text, size_t size, unsigned count)

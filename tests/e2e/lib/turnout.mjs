@@ -4,10 +4,22 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from 'no
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..')
 export const binary = process.env.TURNOUT ?? path.join(root, 'build/release/turnout')
+
+// A test that failed half-way leaves processes and sockets behind, which would keep its file from ending for ever.
+const children = new Set()
+function start (...words) {
+  const child = spawn(binary, ...words)
+  children.add(child)
+  child.on('close', () => children.delete(child))
+  return child
+}
+after(() => { setTimeout(() => process.exit(), 10000).unref() })
+process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
 
 export async function freePort () {
   const server = net.createServer()
@@ -42,7 +54,7 @@ export class Turnout {
     t.admin = `unix:${t.dir}/admin.sock`
     t.file = path.join(t.dir, 'turnout.yaml')
     t.write(yaml)
-    t.child = spawn(binary, args ?? ['run', '-c', t.file], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+    t.child = start(args ?? ['run', '-c', t.file], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     t.errors = ''
     t.events = []
     t.rest = ''
@@ -112,7 +124,7 @@ export class Echo {
     e.port = port ?? await freePort()
     e.name = name ?? `echo-${e.port}`
     e.address = `127.0.0.1:${e.port}`
-    e.child = spawn(binary, ['echo', '--listen', e.address, '--name', e.name], { stdio: ['ignore', 'ignore', 'pipe'] })
+    e.child = start(['echo', '--listen', e.address, '--name', e.name], { stdio: ['ignore', 'ignore', 'pipe'] })
     e.errors = ''
     e.child.stderr.on('data', data => { e.errors += data })
     e.exit = new Promise(resolve => e.child.on('close', (code, signal) => resolve(code ?? signal)))

@@ -150,7 +150,7 @@ json_t *view_connection(const struct connection *c, bool with_story)
     set(json, "steps", view_steps(c));
     set(json, "choice", view_choice(c));
     set(json, "client_side", view_addresses(&c->client));
-    set(json, "server_side", view_addresses(&c->server));
+    set(json, "server_side", view_addresses(c->server));
     return json;
 }
 

@@ -122,7 +122,17 @@ static const struct directive pool_rows[] = {
 #include "conf/directives.def"
 #undef DIRECTIVES_pool
 };
-SECTION(pool, "pools", "servers")
+SECTION(pool, "pools", "servers", "keepalive")
+
+#undef STRUCT
+#define STRUCT struct pool_settings
+static const struct directive pool_keepalive_rows[] = {
+#define DIRECTIVES_pool_keepalive
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_pool_keepalive
+};
+SECTION(pool_keepalive, "keepalive")
 
 #undef STRUCT
 #define STRUCT struct server_settings

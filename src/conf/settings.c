@@ -196,6 +196,7 @@ static void load_pool(struct loader *loader, const struct tree_entry *entry,
     pool->name = entry->key;
     pool->on_removed = loader->settings->on_removed;
     section_preset(loader, &section_pool, pool);
+    section_preset(loader, &section_pool_keepalive, pool);
     section_load(loader, &section_pool, entry->value, pool);
     if (!is_good_name(pool->name))
         complain_at(loader, entry->mark, "use letters, digits, \"_\", \"-\" and \".\", 64 at most",
@@ -203,6 +204,7 @@ static void load_pool(struct loader *loader, const struct tree_entry *entry,
     if (entry->value->kind != TREE_MAP)
         return;
     check_balance(loader, entry->value, pool);
+    section_load(loader, &section_pool_keepalive, child(entry->value, "keepalive"), pool);
     pool->servers = load_list(loader, child(entry->value, "servers"), "servers",
                               sizeof *pool->servers, load_server, &pool->server_count);
     if (!pool->server_count)

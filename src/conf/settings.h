@@ -53,6 +53,7 @@ struct pool_settings {
     const char *name;
     const char *balance;
     enum on_removed on_removed;
+    uint64_t keepalive_idle, keepalive_max;
     struct server_settings *servers;
     size_t server_count;
 };

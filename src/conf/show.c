@@ -121,7 +121,9 @@ static void say_pool(struct out *out, const struct pool_settings *pool)
     say_text(out, pool->name);
     say(out, ":\n    ");
     say_rows(out, &section_pool, pool, "\n    ");
-    say(out, "\n    servers:\n");
+    say(out, "\n    keepalive: { ");
+    say_rows(out, &section_pool_keepalive, pool, ", ");
+    say(out, " }\n    servers:\n");
     for (size_t i = 0; i < pool->server_count; i++) {
         say(out, "      - { ");
         say_rows(out, &section_server, &pool->servers[i], ", ");

@@ -55,6 +55,11 @@ void connection_release_seat(struct connection *c)
         pool_release(TAKE(c->chosen));
 }
 
+void connection_close_server(struct connection *c)
+{
+    keepalive_discard(TAKE(c->server));
+}
+
 /* Lifetimes are spread by up to the route's jitter, downward, so that what began together does not
  * end together. */
 static uint64_t jittered(struct proxy *proxy, uint64_t usec, uint64_t percent)
@@ -215,7 +220,9 @@ void connection_end(struct connection *c)
         log_close(c);
     count_end(c);
     relay_stop(&c->relay);
-    close_end(c, &c->server, 1);
+    if (c->server)
+        close_end(c, c->server, 1);
+    free(TAKE(c->server));
     close_end(c, &c->client, 0);
     connection_release_seat(c);
     free(TAKE(c->choice));

@@ -5,7 +5,7 @@
 
 #include "proxy/proxy.h"
 
-#define TRAIL_STEPS_MAX 10
+#define TRAIL_STEPS_MAX 14
 
 /* The steps of the present request (or handshake), each with the time at which it was entered,
  * counted from the connection's beginning. Of more steps (retries) the last place keeps the latest.
@@ -19,7 +19,8 @@ struct trail {
 struct connection {
     struct flow flow;
     struct list node; /* in proxy.connections */
-    struct stream client, server;
+    struct stream client;
+    struct stream *server; /* heap: it may outlive this client, in keepalive; NULL: none */
     struct relay relay;
     struct snapshot *snapshot; /* the one it was routed by; counted */
     const struct route *route; /* in it; NULL before */
@@ -51,6 +52,7 @@ void connection_entered(struct flow *flow);         /* FLOW_IN's `told`: keeps t
 void connection_forget_trail(struct connection *c); /* a new request begins */
 
 void connection_release_seat(struct connection *c); /* harmless without one */
+void connection_close_server(struct connection *c); /* harmless without one */
 
 /* The relay begins: logs `open`, counts. The streams are open; heads and early bytes as in
  * relay_start. */

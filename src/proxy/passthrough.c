@@ -77,7 +77,7 @@ static enum next choose_route(struct passthrough *p)
 
 static enum next pick_server(struct passthrough *p)
 {
-    return reach_pick(&p->hello->reach, &p->c, NULL);
+    return reach_pick(&p->hello->reach, &p->c);
 }
 
 static enum next dial(struct passthrough *p)
@@ -89,7 +89,7 @@ static enum next relay(struct passthrough *p)
 {
     if (!relay_is_started(&p->c.relay)) {
         struct relay_end client = {.stream = &p->c.client, .early = buf_bytes(&p->hello->in)};
-        struct relay_end server = {.stream = &p->c.server};
+        struct relay_end server = {.stream = p->c.server};
         p->c.handshake_usec = (uint32_t)(now_of(&p->c.flow) - p->hello->began_usec);
         connection_start_relay(&p->c, client, server, false);
         p->hello = hello_free(p->hello);

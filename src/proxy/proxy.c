@@ -23,6 +23,7 @@ int proxy_init(struct proxy *proxy, unsigned number, struct log *log, struct tls
         tls_worker_free(take_tls);
         return error;
     }
+    keepalive_init(&proxy->keepalive, &proxy->worker.runner.loop);
     proxy->snapshot = snapshot_ref(snapshot);
     proxy->relays.unsent_limit_bytes = snapshot->settings->limits.unsent_worker;
     random_init(&proxy->random, sys_random());
@@ -41,6 +42,7 @@ void proxy_done(struct proxy *proxy)
     while (!list_is_empty(&proxy->gates))
         close_gate(container_of(proxy->gates.next, struct gate, node));
     runner_stop_all(&proxy->worker.runner, REASON_STOPPING); /* what the closing gates let in */
+    keepalive_done(&proxy->keepalive);
     proxy->snapshot = snapshot_unref(proxy->snapshot);
     worker_done(&proxy->worker);
     proxy->tls = tls_worker_free(proxy->tls);
@@ -156,6 +158,16 @@ static void follow_removal(struct connection *c, const struct snapshot *snapshot
         connection_close_tunnel(c, REASON_REMOVED);
 }
 
+static bool is_configured(const struct server *server, const void *context)
+{
+    const struct snapshot *snapshot = context;
+
+    for (size_t i = 0; i < snapshot->settings->pool_count; i++)
+        if (pool_find(snapshot->pools[i], &server->address) == server)
+            return true;
+    return false;
+}
+
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds)
 {
     struct snapshot *before = proxy->snapshot;
@@ -180,6 +192,7 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds)
                     snapshot->settings->listeners[i].listen);
     list_each(node, &proxy->connections)
         follow_removal(container_of(node, struct connection, node), snapshot);
+    keepalive_sweep(&proxy->keepalive, is_configured, snapshot);
     for (size_t i = 0; i < snapshot->settings->pool_count; i++)
         pool_serve_waiters(snapshot->pools[i]);
     snapshot_unref(before);

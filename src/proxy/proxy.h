@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "loop/worker.h"
 #include "net/listener.h"
+#include "proxy/keepalive.h"
 #include "proxy/snapshot.h"
 
 struct proxy;
@@ -42,7 +43,8 @@ struct proxy {
     struct relay_worker relays;
     struct tls_worker *tls;
     struct list gates;
-    struct list connections; /* oldest first, so by ascending number */
+    struct keepalive keepalive; /* connections to servers that wait for their next request */
+    struct list connections;    /* oldest first, so by ascending number */
     struct proxy_counters counters;
     struct random random;
     bool is_draining; /* new handshakes get 503 */

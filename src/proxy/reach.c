@@ -21,25 +21,32 @@ static void note_tried(struct reach *reach)
         reach->tried.member[reach->tried.count++] = (uint32_t)reach->member;
 }
 
-void reach_redial(struct reach *reach, struct connection *c)
+enum next reach_redial(struct reach *reach, struct connection *c)
 {
     const struct dial_opts opts = {
         .limit_usec = c->route->deadlines.connect,
         .tuning = c->snapshot->tuning,
     };
 
-    dial_start(&reach->dial, &c->flow, &c->chosen->address, &opts, &c->server);
+    connection_close_server(c);
+    reach->is_reused = false;
+    c->server = calloc(1, sizeof *c->server);
+    if (!c->server)
+        return flow_fail(&c->flow, REASON_NO_MEMORY);
+    dial_start(&reach->dial, &c->flow, &c->chosen->address, &opts, c->server);
+    return NEXT;
 }
 
-/* The seat that is taken is on a server to which a connection stands, or one is begun. */
-static enum next connect_chosen(struct reach *reach, struct connection *c,
-                                const struct server *kept)
+/* The seat that is taken is on a server to which a connection rests, or one is begun. */
+static enum next connect_chosen(struct reach *reach, struct connection *c)
 {
     reach->attempts++;
-    if (stream_is_open(&c->server) && kept == c->chosen)
-        return NEXT;
-    stream_close(&c->server);
-    reach_redial(reach, c);
+    connection_close_server(c);
+    c->server = keepalive_take(&proxy_of(&c->flow)->keepalive, c->chosen);
+    reach->is_reused = c->server;
+    if (!reach->is_reused)
+        return reach_redial(reach, c);
+    flow_adopt(&c->flow, &c->server->source, REASON_DONE);
     return NEXT;
 }
 
@@ -48,52 +55,58 @@ static enum next nothing_left(const struct reach *reach, struct connection *c)
     return flow_fail(&c->flow, reach->last_reason ? reach->last_reason : REASON_NO_SERVER);
 }
 
-static enum next wait_in_queue(struct reach *reach, struct connection *c, const struct server *kept)
+static enum next wait_in_queue(struct reach *reach, struct connection *c)
 {
     c->chosen = waiter_take(&reach->waiter, &reach->member, &c->choice);
     if (c->chosen)
-        return connect_chosen(reach, c, kept);
+        return connect_chosen(reach, c);
     return flow_wait_notice(&c->flow, WITHIN(c->route->deadlines.queue, REASON_QUEUE_TOO_SLOW));
 }
 
-enum next reach_pick(struct reach *reach, struct connection *c, const struct server *kept)
+enum next reach_pick(struct reach *reach, struct connection *c)
 {
     struct pool *pool = c->route->pool;
 
     if (reach->waiter)
-        return wait_in_queue(reach, c, kept);
+        return wait_in_queue(reach, c);
     if (reach->attempts > c->snapshot->settings->retries)
         return nothing_left(reach, c);
 
     free(TAKE(c->choice));
     c->chosen = pool_pick(pool, &reach->tried, &reach->member, &c->choice);
     if (c->chosen)
-        return connect_chosen(reach, c, kept);
+        return connect_chosen(reach, c);
     if (!pool_is_full(pool, &reach->tried))
         return nothing_left(reach, c);
     reach->waiter = pool_wait(pool, &reach->tried, &c->flow);
     if (!reach->waiter)
         return flow_fail(&c->flow, REASON_NO_MEMORY);
-    return wait_in_queue(reach, c, kept);
+    return wait_in_queue(reach, c);
+}
+
+void reach_give_up(struct reach *reach, struct connection *c, enum reason reason)
+{
+    reach->last_reason = (uint8_t)reason;
+    note_tried(reach);
+    atomic_fetch_add_explicit(&c->chosen->failures_ever, 1, memory_order_relaxed);
+    connection_close_server(c);
+    connection_release_seat(c);
 }
 
 enum next reach_dial(struct reach *reach, struct connection *c, unsigned pick_step)
 {
     struct flow *child = &reach->dial.flow;
 
-    if (!flow_is_started(child)) /* the kept connection serves */
+    if (reach->is_reused)
         return NEXT;
     if (!flow_is_over(child))
         return flow_wait_child(&c->flow, child);
     if (child->reason == REASON_DONE) {
-        flow_adopt(&c->flow, &c->server.source, REASON_DONE);
+        flow_adopt(&c->flow, &c->server->source, REASON_DONE);
         return NEXT;
     }
 
-    reach->last_reason = child->reason;
-    note_tried(reach);
-    atomic_fetch_add_explicit(&c->chosen->failures_ever, 1, memory_order_relaxed);
-    connection_release_seat(c);
+    reach_give_up(reach, c, child->reason);
     if (child->reason == REASON_DESCRIPTORS_SHORT || child->reason == REASON_NO_MEMORY)
         return flow_fail(&c->flow, child->reason); /* another server would not help */
     return flow_goto(&c->flow, pick_step);

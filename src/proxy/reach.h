@@ -11,6 +11,7 @@ struct reach {
     struct waiter *waiter; /* NULL: not in the queue */
     size_t member;         /* of the pool: the chosen one */
     unsigned attempts;
+    bool is_reused;      /* the connection had rested in keepalive */
     uint8_t last_reason; /* why the last server was not reached; 0: none was tried */
 };
 
@@ -18,13 +19,17 @@ void reach_begin(struct reach *reach); /* a new request: nothing is tried yet */
 void reach_end(struct reach *reach);   /* leaves the queue; harmless twice */
 
 /* For the step pick_server: takes a seat on c->route's pool, waiting in its queue if need be; then
- * starts the dial. A server connection that c->server still holds from the request before is kept
- * when `kept` is the server that was picked (then no dial is started), else closed. */
-enum next reach_pick(struct reach *reach, struct connection *c, const struct server *kept);
+ * takes a connection that rests in keepalive (is_reused), or starts to dial. */
+enum next reach_pick(struct reach *reach, struct connection *c);
 
 /* For the step dial: waits for it. NEXT: connected, and c's flow has adopted the server. On failure
  * the seat goes back, and the flow goes to `pick_step` while another server may be tried. */
 enum next reach_dial(struct reach *reach, struct connection *c, unsigned pick_step);
 
-/* A new connection to the server that is chosen already: a kept one had died. */
-void reach_redial(struct reach *reach, struct connection *c);
+/* A new connection to the server that is chosen already, instead of the one that had died while it
+ * rested. Then the step dial. */
+enum next reach_redial(struct reach *reach, struct connection *c);
+
+/* The chosen server did not answer, for that reason: gives its seat back. Then the step pick_server
+ * chooses another one, or fails for the reason when enough were tried. */
+void reach_give_up(struct reach *reach, struct connection *c, enum reason reason);

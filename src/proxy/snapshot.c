@@ -52,6 +52,16 @@ static void out_of_memory(const struct build *b)
 /* --- pools -------------------------------------------------------------------------------------
  */
 
+static void set_keepalive(struct pool *pool, const struct pool_settings *settings)
+{
+    const struct pool_keepalive keepalive = {
+        .idle_usec = forever_if_none(settings->keepalive_idle),
+        .max = (uint32_t)settings->keepalive_max,
+    };
+
+    pool_set_keepalive(pool, &keepalive);
+}
+
 static void build_pool(struct build *b, size_t number)
 {
     const struct pool_settings *settings = &b->made->settings->pools[number];
@@ -81,6 +91,8 @@ static void build_pool(struct build *b, size_t number)
                    "pool \"%s\" has more than %d servers", settings->name, POOL_SERVERS_MAX);
     else if (error)
         out_of_memory(b);
+    else
+        set_keepalive(b->made->pools[number], settings);
     free(members);
 }
 

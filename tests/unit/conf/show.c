@@ -66,7 +66,7 @@ TEST(the_whole_as_it_is_shown)
              "trusted_proxies: [ ]\n"
              "listeners:\n  - { listen: \"127.0.0.1:8080\", mode: \"0660\" }\n"
              "pools:\n  \"chat\":\n    balance: \"least_connections\"\n    on_removed: keep\n    "
-             "servers:\n"
+             "keepalive: { idle: 1m, max: 100 }\n    servers:\n"
              "      - { address: \"127.0.0.1:9001\", weight: 1, max_connections: 0 }\n"
              "routes:\n  - match: {  }\n    name: \"1\"\n    pool: \"chat\"\n    encoded_slashes: "
              "keep\n    on_removed: keep\n"

@@ -1,11 +1,11 @@
 /* The judgements of one request, in the order in which they are made: host, target, framing, route,
  * handshake. Nothing here waits; all waiting is in tunnel.c. */
-#include "proxy/handshake_priv.h"
+#include "proxy/exchange.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static void init_bufs(struct handshake *h, struct buf request)
+static void init_bufs(struct exchange *h, struct buf request)
 {
     const struct limits *limits = &h->snapshot->settings->limits;
     uint32_t head_limit = (uint32_t)limits->request_head,
@@ -19,23 +19,23 @@ static void init_bufs(struct handshake *h, struct buf request)
     buf_init(&h->out, reply_limit + 4096u);
 }
 
-static void begin(struct handshake *h, const struct snapshot *snapshot, struct buf request)
+static void begin(struct exchange *h, const struct snapshot *snapshot, struct buf request)
 {
-    memset(h, 0, offsetof(struct handshake, request_head));
+    memset(h, 0, offsetof(struct exchange, request_head));
     h->snapshot = snapshot;
     init_bufs(h, request);
 }
 
-struct handshake *handshake_new(const struct snapshot *snapshot)
+struct exchange *exchange_new(const struct snapshot *snapshot)
 {
-    struct handshake *h = malloc(sizeof *h);
+    struct exchange *h = malloc(sizeof *h);
 
     if (h)
         begin(h, snapshot, (struct buf){0});
     return h;
 }
 
-static void release(struct handshake *h)
+static void release(struct exchange *h)
 {
     buf_done(&h->head);
     buf_done(&h->reply);
@@ -45,7 +45,7 @@ static void release(struct handshake *h)
     transfer_done(&h->download);
 }
 
-struct handshake *handshake_free(struct handshake *h)
+struct exchange *exchange_free(struct exchange *h)
 {
     if (!h)
         return NULL;
@@ -55,13 +55,13 @@ struct handshake *handshake_free(struct handshake *h)
     return NULL;
 }
 
-void handshake_begin_next(struct handshake *h, const struct snapshot *snapshot)
+void exchange_begin_next(struct exchange *h, const struct snapshot *snapshot)
 {
     release(h);
     begin(h, snapshot, h->request);
 }
 
-int handshake_split(struct handshake *h, size_t head_len)
+int exchange_split(struct exchange *h, size_t head_len)
 {
     struct bytes behind = bytes_from(buf_bytes(&h->request), head_len);
     struct buf rest;
@@ -78,7 +78,7 @@ int handshake_split(struct handshake *h, size_t head_len)
 /* --- the request ---------------------------------------------------------------------------------
  */
 
-static const struct route *find_route(struct handshake *h, struct bytes path, enum reason *ret_why)
+static const struct route *find_route(struct exchange *h, struct bytes path, enum reason *ret_why)
 {
     uint8_t *memory = malloc(path.len + 1);
     const struct route *route = NULL;
@@ -100,7 +100,7 @@ static const struct route *find_route(struct handshake *h, struct bytes path, en
     return route;
 }
 
-static enum reason judge_route(struct handshake *h)
+static enum reason judge_route(struct exchange *h)
 {
     const struct http1_head *request = &h->request_head;
     struct url_target target;
@@ -117,17 +117,18 @@ static enum reason judge_route(struct handshake *h)
     return h->route ? REASON_DONE : why;
 }
 
-static bool is_repeatable(const struct http1_head *request)
+/* RFC 9110 section 9.2.2. */
+static bool is_idempotent(const struct http1_head *request)
 {
-    static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE"};
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
 
-    for (size_t i = 0; i < ARRAY_LEN(safe); i++)
-        if (bytes_equal(request->method, bytes_of(safe[i])))
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (bytes_equal(request->method, bytes_of(methods[i])))
             return true;
     return false;
 }
 
-static enum reason judge_upgrade(struct handshake *h)
+static enum reason judge_upgrade(struct exchange *h)
 {
     enum reason why = REASON_DONE;
     enum ws_asked asked = ws_request_judge(&h->request_head, h->route->settings->require_key, &why);
@@ -140,7 +141,7 @@ static enum reason judge_upgrade(struct handshake *h)
     return REASON_DONE;
 }
 
-enum reason handshake_judge(struct handshake *h)
+enum reason exchange_judge(struct exchange *h)
 {
     const struct http1_head *request = &h->request_head;
     uint64_t limit = h->snapshot->settings->limits.body;
@@ -161,13 +162,13 @@ enum reason handshake_judge(struct handshake *h)
         h->is_judged = h->is_judged && why == REASON_NO_ROUTE;
         return why;
     }
-    h->is_repeatable = is_repeatable(request) && h->request_body.kind == BODY_NONE;
+    h->is_idempotent = is_idempotent(request);
     if (limit && h->request_body.kind == BODY_LENGTH && h->request_body.left > limit)
         return REASON_BODY_TOO_LARGE;
     return REASON_DONE;
 }
 
-enum reason handshake_write_request(struct handshake *h)
+enum reason exchange_write_request(struct exchange *h)
 {
     buf_done(&h->asking);
     int error =
@@ -181,7 +182,7 @@ enum reason handshake_write_request(struct handshake *h)
 }
 
 /* The head goes first: it lies where a body's unsent bytes would. */
-void handshake_begin_upload(struct handshake *h, struct stream *client, struct stream *server)
+void exchange_begin_upload(struct exchange *h, struct stream *client, struct stream *server)
 {
     transfer_done(&h->upload);
     transfer_init(&h->upload, client, server, &h->request, &h->request_body);
@@ -192,7 +193,7 @@ void handshake_begin_upload(struct handshake *h, struct stream *client, struct s
 /* --- the answer ----------------------------------------------------------------------------------
  */
 
-enum reason handshake_judge_answer(const struct handshake *h)
+enum reason exchange_judge_answer(const struct exchange *h)
 {
     if (h->is_handshake)
         return ws_answer_judge(&h->request_head, &h->reply_head);
@@ -206,14 +207,14 @@ static enum reason written(int error)
     return error ? REASON_NO_MEMORY : REASON_DONE;
 }
 
-enum reason handshake_write_switch(struct handshake *h)
+enum reason exchange_write_switch(struct exchange *h)
 {
     return written(http1_write_answer(&h->out, &h->reply_head, true, true,
                                       h->request_head.minor_version, (struct bytes){0},
                                       (struct bytes){0}));
 }
 
-enum reason handshake_write_interim(struct handshake *h)
+enum reason exchange_write_interim(struct exchange *h)
 {
     enum reason why = REASON_DONE;
 
@@ -232,8 +233,8 @@ static bool is_event_stream(const struct http1_head *reply)
     return type.at && bytes_equal_nocase(bytes_slice(type, 0, wanted.len), wanted);
 }
 
-enum reason handshake_begin_download(struct handshake *h, struct stream *client,
-                                     struct stream *server, struct bytes date)
+enum reason exchange_begin_download(struct exchange *h, struct stream *client,
+                                    struct stream *server, struct bytes date)
 {
     struct http1_body body;
 
@@ -256,7 +257,7 @@ enum reason handshake_begin_download(struct handshake *h, struct stream *client,
     return REASON_DONE;
 }
 
-void handshake_fields(const struct handshake *h, struct log_fields *fields)
+void exchange_fields(const struct exchange *h, struct log_fields *fields)
 {
     if (!h->head.memory)
         return; /* the head was never whole */

@@ -8,7 +8,7 @@
 #include "http/transfer.h"
 #include "proxy/reach.h"
 
-struct handshake {
+struct exchange {
     struct buf head;    /* the request head: request_head's views point into it */
     struct buf request; /* what came behind it: a body, early frames, or the next request */
     struct buf reply;   /* the answer head, and what came behind it */
@@ -27,10 +27,9 @@ struct handshake {
     uint32_t interim_count;
     bool is_judged;     /* its framing is sound: what comes behind it is a request */
     bool is_handshake;  /* for a WebSocket */
-    bool is_repeatable; /* nothing could be done twice by asking again */
+    bool is_idempotent; /* its method: asked twice, it does what it does once */
     bool keeps;         /* the client's connection, after this exchange */
     bool server_keeps;
-    bool is_reused; /* asked over a kept connection */
     bool is_uploaded, upload_failed;
     bool has_begun_answer; /* the client may have seen a part of it */
     bool is_said;          /* our own answer is written */
@@ -40,25 +39,24 @@ struct handshake {
 };
 
 /* `snapshot` outlives it. NULL: no memory. */
-struct handshake *handshake_new(const struct snapshot *snapshot);
-struct handshake *handshake_free(struct handshake *h); /* accepts NULL, returns NULL */
+struct exchange *exchange_new(const struct snapshot *snapshot);
+struct exchange *exchange_free(struct exchange *h); /* accepts NULL, returns NULL */
 /* Keeps what is pipelined, forgets the rest. */
-void handshake_begin_next(struct handshake *h, const struct snapshot *snapshot);
+void exchange_begin_next(struct exchange *h, const struct snapshot *snapshot);
 
 /* Puts the head's bytes aside, so that what comes behind may grow and go without moving them. */
-int handshake_split(struct handshake *h, size_t head_len); /* 0 or -ENOMEM */
+int exchange_split(struct exchange *h, size_t head_len); /* 0 or -ENOMEM */
 
 /* DONE: h->route is set, and it is known what is asked for. */
-enum reason handshake_judge(struct handshake *h);
-enum reason handshake_write_request(struct handshake *h); /* the head for the server, to `asking` */
-void handshake_begin_upload(struct handshake *h, struct stream *client, struct stream *server);
+enum reason exchange_judge(struct exchange *h);
+enum reason exchange_write_request(struct exchange *h); /* the head for the server, to `asking` */
+void exchange_begin_upload(struct exchange *h, struct stream *client, struct stream *server);
 
 /* DONE: a 101 that completes the handshake; UPGRADE_REFUSED: to be forwarded as it is; else what is
  * wrong. */
-enum reason handshake_judge_answer(const struct handshake *h);
-enum reason handshake_write_switch(struct handshake *h); /* the 101, to `out` */
-enum reason
-handshake_write_interim(struct handshake *h); /* a 1xx, to `out`; takes it off `reply` */
-enum reason handshake_begin_download(struct handshake *h, struct stream *client,
-                                     struct stream *server, struct bytes date);
-void handshake_fields(const struct handshake *h, struct log_fields *fields);
+enum reason exchange_judge_answer(const struct exchange *h);
+enum reason exchange_write_switch(struct exchange *h);  /* the 101, to `out` */
+enum reason exchange_write_interim(struct exchange *h); /* a 1xx, to `out`; takes it off `reply` */
+enum reason exchange_begin_download(struct exchange *h, struct stream *client,
+                                    struct stream *server, struct bytes date);
+void exchange_fields(const struct exchange *h, struct log_fields *fields);

@@ -4,10 +4,11 @@
 #include "conf/settings.h"
 
 #include "base/check.h"
+#include "base/cidr.h"
 #include "conf/include.h"
 #include "conf/sections.h"
 
-#include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -461,24 +462,25 @@ static void load_admin(struct loader *loader, const struct tree *admin)
             "\"%s\" is no address to listen on", settings_shown(settings, &settings->admin_listen));
 }
 
-/* An address, or a network: 10.0.0.0/8, fd00::/8. */
-static bool is_network(const char *text)
+/* Checks a text that names a network; the set is made of it later. */
+static void complain_network(struct loader *loader, struct mark mark, const char *what,
+                             const char *const *text)
 {
-    unsigned char address[16];
-    char copy[64];
-    const char *slash = strchr(text, '/');
-    size_t len = slash ? (size_t)(slash - text) : strlen(text);
-    const char *digits = slash ? slash + 1 : "0";
-    size_t digit_count = strlen(digits);
+    const char *shown = settings_shown(loader->settings, text);
+    char network[IP_TEXT_BYTES], hint[WORDS_BYTES];
+    struct cidr cidr;
+    int error = cidr_parse(*text, &cidr);
 
-    if (len >= sizeof copy || digit_count < 1 || digit_count > 3 ||
-        digits[strspn(digits, "0123456789")])
-        return false;
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    unsigned long prefix = strtoul(digits, NULL, 10);
-    return (inet_pton(AF_INET, copy, address) == 1 && prefix <= 32) ||
-           (inet_pton(AF_INET6, copy, address) == 1 && prefix <= 128);
+    if (error == -EINVAL)
+        complain_at(loader, mark,
+                    "write an address, a network such as 10.0.0.0/8 or \"fd00::/8\", or unix",
+                    "%s: \"%s\" will not do", what, shown);
+    if (error != -EDOM)
+        return;
+    snprintf(hint, sizeof hint, "write \"%s/%u\"",
+             settings_is_secret(loader->settings, text) ? "***" : ip_write(&cidr.ip, network),
+             cidr.bits);
+    complain_at(loader, mark, hint, "%s: \"%s\" has bits behind its prefix", what, shown);
 }
 
 static void load_proxy(struct loader *loader, const struct tree *element, void *ret_fields)
@@ -491,10 +493,7 @@ static void load_proxy(struct loader *loader, const struct tree *element, void *
         return;
     if (is_secret)
         settings_keep_secret(loader, text);
-    if (!is_network(*text))
-        complain_at(loader, element->mark,
-                    "write an address or a network, such as 10.0.0.0/8 or \"fd00::/8\"",
-                    "trusted_proxies: \"%s\" will not do", settings_shown(loader->settings, text));
+    complain_network(loader, element->mark, "trusted_proxies", text);
 }
 
 static void check_listener(struct loader *loader, size_t number)

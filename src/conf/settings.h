@@ -85,7 +85,7 @@ struct settings {
     struct limits limits;
     uint64_t tcp_keepalive, tcp_user_timeout; /* microseconds */
     uint64_t retries;
-    const char **trusted_proxies; /* addresses or networks; checked here, used later */
+    const char **trusted_proxies; /* as cidr_parse takes them */
     size_t trusted_proxy_count;
     enum log_level log_level;
     enum log_format log_format;

@@ -332,6 +332,9 @@ struct snapshot *snapshot_new(const struct snapshot_means *means, struct setting
     b.made->workers = means->workers;
     b.made->deadlines = deadlines_of(&b.made->settings->timeouts);
     b.made->tuning = tuning_of(b.made->settings);
+    if (cidr_set_init(&b.made->trusted, b.made->settings->trusted_proxies,
+                      b.made->settings->trusted_proxy_count, NULL))
+        out_of_memory(&b); /* wrong ones are found when the settings are read */
     for (size_t i = 0; i < b.made->settings->pool_count; i++)
         build_pool(&b, i);
     for (size_t i = 0; i < b.made->settings->route_count; i++)
@@ -365,6 +368,7 @@ static void free_all(struct snapshot *snapshot)
         route_rule_free(snapshot->routes[i].rule);
     for (size_t i = 0; snapshot->pools && i < settings->pool_count; i++)
         pool_unref(snapshot->pools[i]);
+    cidr_set_done(&snapshot->trusted);
     free(snapshot->gates);
     free(snapshot->routes);
     free(snapshot->pools);
@@ -389,6 +393,11 @@ struct pool *snapshot_pool(const struct snapshot *snapshot, const char *name)
         if (snapshot->pools[i] && strcmp(snapshot->settings->pools[i].name, name) == 0)
             return snapshot->pools[i];
     return NULL;
+}
+
+bool snapshot_trusts(const struct snapshot *snapshot, const struct ip *ip)
+{
+    return cidr_set_has(&snapshot->trusted, ip);
 }
 
 const struct route *snapshot_route(const struct snapshot *snapshot, struct bytes host,

@@ -38,6 +38,7 @@ struct snapshot {
     struct settings *settings;
     struct deadlines deadlines; /* before a route is known */
     struct tcp_tuning tuning;   /* of every TCP socket, both sides */
+    struct cidr_set trusted;    /* whose word on the client is taken: trusted_proxies */
     struct pool **pools;        /* as settings->pools */
     struct route *routes;       /* as settings->routes */
     struct gate_spec *gates;    /* as settings->listeners */
@@ -59,6 +60,9 @@ struct snapshot *
 snapshot_unref(struct snapshot *snapshot); /* any thread; accepts NULL, returns NULL */
 
 struct pool *snapshot_pool(const struct snapshot *snapshot, const char *name); /* NULL: none */
+
+/* Whether what comes from that address may name the client (PROXY protocol, X-Forwarded-For). */
+bool snapshot_trusts(const struct snapshot *snapshot, const struct ip *ip);
 
 /* The first route that matches; NULL: none. */
 const struct route *snapshot_route(const struct snapshot *snapshot, struct bytes host,

@@ -106,3 +106,26 @@ TEST(a_unix_client_has_a_name)
 
     EXPECT(strcmp(address_write(&address, written), "unix") == 0);
 }
+
+TEST(an_address_is_an_ip_and_a_port)
+{
+    static const char *const same[] = {"1.2.3.4:80", "[2001:db8::1]:443"};
+    struct address a, b;
+    struct ip ip;
+
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        EXPECT(address_parse(same[i], &a) == 0);
+        ip = address_ip(&a);
+        b = address_of_ip(&ip, address_port(&a));
+        EXPECT(address_equal(&a, &b));
+    }
+    EXPECT(address_parse("[::ffff:1.2.3.4]:80", &a) == 0);
+    ip = address_ip(&a);
+    b = address_of_ip(&ip, address_port(&a));
+    EXPECT(ip.family == IP_V4 && b.any.sa_family == AF_INET && address_port(&b) == 80);
+
+    struct address unix_client = {.any.sa_family = AF_UNIX};
+    ip = address_ip(&unix_client);
+    EXPECT(ip.family == IP_UNIX && address_port(&unix_client) == 0);
+    EXPECT(address_of_ip(&ip, 0).any.sa_family == AF_UNIX);
+}

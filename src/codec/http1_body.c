@@ -24,8 +24,7 @@ enum chunk_state {
     ENDED,
 };
 
-/* --- which framing -------------------------------------------------------------------------------
- */
+/* --- which framing --------------------------------------------------------------------------- */
 
 static bool parse_length(struct bytes text, uint64_t *ret_length)
 {
@@ -85,8 +84,7 @@ enum reason http1_response_body(const struct http1_head *response, struct bytes 
     return REASON_DONE;
 }
 
-/* --- following it --------------------------------------------------------------------------------
- */
+/* --- following it ---------------------------------------------------------------------------- */
 
 static int hex_of(uint8_t c)
 {

@@ -25,8 +25,7 @@ static int append_field(struct buf *to, struct bytes name, struct bytes value)
     return error ? error : append_text(to, "\r\n");
 }
 
-/* --- which fields --------------------------------------------------------------------------------
- */
+/* --- which fields ---------------------------------------------------------------------------- */
 
 enum fate {
     PASSES,    /* unless Connection names it */
@@ -35,37 +34,29 @@ enum fate {
     TRUSTED,   /* named in vain: others rely on what we and proxies before us say */
 };
 
+#define LITERAL(text) (text), sizeof(text) - 1
+
 static const struct {
     const char *name;
     uint8_t len; /* of the name, or of the prefix it is */
     bool is_prefix;
     enum fate fate;
 } known[] = {
-#define NAME(text, fate)                                                                           \
-    {                                                                                              \
-        text, sizeof text - 1, false, fate                                                         \
-    }
-#define PREFIX(text, fate)                                                                         \
-    {                                                                                              \
-        text, sizeof text - 1, true, fate                                                          \
-    }
-    NAME("connection", HOP),
-    NAME("keep-alive", HOP),
-    NAME("proxy-connection", HOP),
-    NAME("te", HOP),
-    NAME("upgrade", HOP),
-    NAME("http2-settings", HOP),
-    NAME("host", PROTECTED),
-    NAME("content-length", PROTECTED),
-    NAME("transfer-encoding", PROTECTED),
-    NAME("cookie", PROTECTED),
-    NAME("authorization", PROTECTED),
-    PREFIX("sec-websocket-", PROTECTED),
-    NAME("via", TRUSTED),
-    NAME("forwarded", TRUSTED),
-    PREFIX("x-forwarded-", TRUSTED),
-#undef NAME
-#undef PREFIX
+    {LITERAL("connection"), false, HOP},
+    {LITERAL("keep-alive"), false, HOP},
+    {LITERAL("proxy-connection"), false, HOP},
+    {LITERAL("te"), false, HOP},
+    {LITERAL("upgrade"), false, HOP},
+    {LITERAL("http2-settings"), false, HOP},
+    {LITERAL("host"), false, PROTECTED},
+    {LITERAL("content-length"), false, PROTECTED},
+    {LITERAL("transfer-encoding"), false, PROTECTED},
+    {LITERAL("cookie"), false, PROTECTED},
+    {LITERAL("authorization"), false, PROTECTED},
+    {LITERAL("sec-websocket-"), true, PROTECTED},
+    {LITERAL("via"), false, TRUSTED},
+    {LITERAL("forwarded"), false, TRUSTED},
+    {LITERAL("x-forwarded-"), true, TRUSTED},
 };
 
 static enum fate fate_of(struct bytes name)
@@ -131,8 +122,7 @@ static bool is_framing(struct bytes name)
            bytes_equal_nocase(name, bytes_of("transfer-encoding"));
 }
 
-/* --- the request ---------------------------------------------------------------------------------
- */
+/* --- the request ----------------------------------------------------------------------------- */
 
 static int write_request_line(struct buf *to, const struct http1_head *request)
 {
@@ -195,8 +185,7 @@ int http1_write_request(struct buf *to, const struct http1_head *request, bool i
     return error ? error : append_text(to, "\r\n");
 }
 
-/* --- the answer ----------------------------------------------------------------------------------
- */
+/* --- the answer ------------------------------------------------------------------------------ */
 
 static int write_status_line(struct buf *to, unsigned status, struct bytes words)
 {
@@ -236,6 +225,7 @@ static int write_persistence(struct buf *to, bool keeps, unsigned client_minor_v
     return client_minor_version == 0 ? append_text(to, "Connection: keep-alive\r\n") : 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): each parameter is a thing that its caller knows */
 int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_handshake,
                        bool keeps, unsigned client_minor_version, struct bytes date,
                        struct bytes extra)
@@ -259,8 +249,7 @@ int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_
     return error ? error : append_text(to, "\r\n");
 }
 
-/* --- our own -------------------------------------------------------------------------------------
- */
+/* --- our own --------------------------------------------------------------------------------- */
 
 const char *http1_status_words(unsigned status)
 {
@@ -309,6 +298,7 @@ const char *http1_status_words(unsigned status)
     return "";
 }
 
+/* NOLINTNEXTLINE(readability-function-size): each parameter is a thing that its caller knows */
 int http1_write_own(struct buf *to, unsigned status, struct bytes body, bool keeps,
                     struct bytes date, struct bytes extra)
 {

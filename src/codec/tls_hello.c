@@ -8,7 +8,6 @@
 
 #define RECORD_HANDSHAKE   22
 #define RECORD_HEAD_BYTES  5
-#define RECORD_MAX_BYTES   16384
 #define CLIENT_HELLO       1
 #define MESSAGE_HEAD_BYTES 4
 
@@ -48,6 +47,32 @@ static struct bytes take_vector(struct cursor *c, size_t length_bytes)
     return take(c, take_number(c, length_bytes));
 }
 
+/* The length of the record that begins here; 0: more bytes are needed; < 0: none that a hello may
+ * have. */
+static int record_len(struct bytes rest)
+{
+    if (rest.len && rest.at[0] != RECORD_HANDSHAKE)
+        return -1;
+    if (rest.len > 1 && rest.at[1] != 3)
+        return -1;
+    if (rest.len < RECORD_HEAD_BYTES)
+        return 0;
+    int len = rest.at[3] << 8 | rest.at[4];
+    return len ? len : -1;
+}
+
+/* Of which `have` bytes are there: as many as its head is long while that is not whole, 0 if it is
+ * no hello. */
+static size_t message_len(const uint8_t *message, size_t have)
+{
+    if (have && message[0] != CLIENT_HELLO)
+        return 0;
+    if (have < MESSAGE_HEAD_BYTES)
+        return MESSAGE_HEAD_BYTES;
+    size_t len = (size_t)message[1] << 16 | (size_t)message[2] << 8 | message[3];
+    return len <= TLS_HELLO_MAX_BYTES - MESSAGE_HEAD_BYTES ? MESSAGE_HEAD_BYTES + len : 0;
+}
+
 /* Puts the handshake message together from its records. > 0: bytes of `in` used, *ret_message is
  * whole. */
 static int assemble(struct bytes in, uint8_t *memory, struct bytes *ret_message)
@@ -56,29 +81,21 @@ static int assemble(struct bytes in, uint8_t *memory, struct bytes *ret_message)
 
     while (have < wanted) {
         struct bytes rest = bytes_from(in, used);
-        if (rest.len && rest.at[0] != RECORD_HANDSHAKE)
-            return -1;
-        if (rest.len > 1 && rest.at[1] != 3)
-            return -1;
-        if (rest.len < RECORD_HEAD_BYTES)
-            return 0;
-        size_t len = (size_t)rest.at[3] << 8 | rest.at[4];
-        if (len == 0 || len > RECORD_MAX_BYTES || have + len > TLS_HELLO_MAX_BYTES)
-            return -1;
-        size_t there = rest.len - RECORD_HEAD_BYTES < len ? rest.len - RECORD_HEAD_BYTES : len;
-        memcpy(memory + have, rest.at + RECORD_HEAD_BYTES, there);
-        have += there;
-        if (have && memory[0] != CLIENT_HELLO)
-            return -1;
-        if (have >= MESSAGE_HEAD_BYTES)
-            wanted =
-                MESSAGE_HEAD_BYTES + ((size_t)memory[1] << 16 | (size_t)memory[2] << 8 | memory[3]);
-        if (wanted > TLS_HELLO_MAX_BYTES ||
-            (have >= MESSAGE_HEAD_BYTES && have - there + len > wanted))
+        int len = record_len(rest);
+        if (len <= 0)
+            return len;
+        struct bytes part = bytes_slice(rest, RECORD_HEAD_BYTES, RECORD_HEAD_BYTES + (size_t)len);
+        size_t have_then = have + (size_t)len; /* when the record is whole */
+        if (have_then > TLS_HELLO_MAX_BYTES)
+            return -1; /* which is also the longest record there may be */
+        memcpy(memory + have, part.at, part.len);
+        have += part.len;
+        wanted = message_len(memory, have);
+        if (!wanted || (have >= MESSAGE_HEAD_BYTES && have_then > wanted))
             return -1; /* nothing may follow a ClientHello in its record: RFC 8446 section 5.1 */
-        if (there < len && have < wanted)
+        if (have < have_then)
             return 0;
-        used += RECORD_HEAD_BYTES + there;
+        used += RECORD_HEAD_BYTES + part.len;
     }
     *ret_message = (struct bytes){memory + MESSAGE_HEAD_BYTES, wanted - MESSAGE_HEAD_BYTES};
     return (int)used;

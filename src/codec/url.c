@@ -3,6 +3,8 @@
  * too. */
 #include "codec/url.h"
 
+#include "base/check.h"
+
 static int hex_of(uint8_t c)
 {
     if (c >= '0' && c <= '9')
@@ -11,8 +13,7 @@ static int hex_of(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* --- targets -------------------------------------------------------------------------------------
- */
+/* --- targets --------------------------------------------------------------------------------- */
 
 static bool begins_with_nocase(struct bytes b, const char *prefix)
 {
@@ -30,37 +31,47 @@ static void split_query(struct bytes rest, struct url_target *target)
         target->query = bytes_from(rest, mark + 1);
 }
 
+/* The length of the scheme that "://" ends; 0: none that we serve. */
+static size_t scheme_len(struct bytes target)
+{
+    static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
+
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        if (begins_with_nocase(target, schemes[i]))
+            return strlen(schemes[i]) - 3;
+    return 0;
+}
+
+static bool parse_absolute(struct bytes target, struct url_target *ret_target)
+{
+    size_t scheme = scheme_len(target);
+
+    if (!scheme)
+        return false;
+    struct bytes rest = bytes_from(target, scheme + 3);
+    size_t end = bytes_find(rest, bytes_of("/"), 0), mark = bytes_find(rest, bytes_of("?"), 0);
+    if (mark < end)
+        end = mark;
+    ret_target->scheme = bytes_slice(target, 0, scheme);
+    ret_target->authority = bytes_slice(rest, 0, end);
+    split_query(bytes_from(rest, end), ret_target);
+    if (ret_target->path.len == 0)
+        ret_target->path = bytes_of("/"); /* RFC 9110 section 4.2.3 */
+    return end != 0;
+}
+
 bool url_target_parse(struct bytes target, struct url_target *ret_target)
 {
     *ret_target = (struct url_target){0};
     if (target.len == 0 || memchr(target.at, '#', target.len))
         return false;
-    if (target.at[0] == '/' || bytes_equal(target, bytes_of("*"))) {
-        split_query(target, ret_target);
-        return true;
-    }
-
-    size_t scheme_len = begins_with_nocase(target, "http://")    ? 4
-                        : begins_with_nocase(target, "https://") ? 5
-                        : begins_with_nocase(target, "ws://")    ? 2
-                        : begins_with_nocase(target, "wss://")   ? 3
-                                                                 : 0;
-    if (!scheme_len)
-        return false;
-    struct bytes rest = bytes_from(target, scheme_len + 3);
-    size_t end = bytes_find(rest, bytes_of("/"), 0), mark = bytes_find(rest, bytes_of("?"), 0);
-    if (mark < end)
-        end = mark;
-    ret_target->scheme = bytes_slice(target, 0, scheme_len);
-    ret_target->authority = bytes_slice(rest, 0, end);
-    split_query(bytes_from(rest, end), ret_target);
-    if (ret_target->path.len == 0)
-        ret_target->path = bytes_of("/"); /* RFC 9110 section 4.2.3 */
-    return ret_target->authority.len != 0;
+    if (target.at[0] != '/' && !bytes_equal(target, bytes_of("*")))
+        return parse_absolute(target, ret_target);
+    split_query(target, ret_target);
+    return true;
 }
 
-/* --- paths ---------------------------------------------------------------------------------------
- */
+/* --- paths ----------------------------------------------------------------------------------- */
 
 /* Where a segment ends and what it decodes to. */
 struct reader {
@@ -146,9 +157,10 @@ static bool climbs_when_decoded(const uint8_t *at, const uint8_t *end, long *dep
 
 bool url_path_normalise(struct bytes path, uint8_t *memory, struct url_path *ret_path)
 {
-    struct reader r = {.path = path, .out = memory};
+    struct reader r = {.path = path};
     long depth = 0;
 
+    r.out = memory;
     ret_path->count = 0;
     ret_path->has_encoded_slash = false;
     if (bytes_equal(path, bytes_of("*"))) {
@@ -170,8 +182,7 @@ bool url_path_normalise(struct bytes path, uint8_t *memory, struct url_path *ret
     return true;
 }
 
-/* --- hosts ---------------------------------------------------------------------------------------
- */
+/* --- hosts ----------------------------------------------------------------------------------- */
 
 static bool is_host_char(uint8_t c)
 {

@@ -4,9 +4,8 @@
 #include "codec/ws_frame.h"
 
 #define WS_CONTINUATION 0x0
-#define WS_BINARY       0x2
 #define WS_CLOSE        0x8
-#define WS_PONG         0xa
+#define OPCODES         0x0707 /* a bit each: continuation, text, binary; close, ping, pong */
 #define CONTROL_BIT     0x8
 #define FIN_BIT         0x80
 #define MASK_BIT        0x80
@@ -35,53 +34,63 @@ static uint16_t close_code_at(const uint8_t *at, size_t size, bool is_masked, un
     return code ? (uint16_t)code : NO_CODE;
 }
 
+/* Whether a frame may begin with these two bytes, here. */
+static bool is_allowed(const uint8_t *at, bool is_masked, uint8_t flags)
+{
+    unsigned opcode = at[0] & 0x0f, short_len = at[1] & 0x7f;
+
+    if (!(OPCODES >> opcode & 1) || ((at[1] & MASK_BIT) != 0) != is_masked)
+        return false;
+    if (!(opcode & CONTROL_BIT))
+        return (opcode == WS_CONTINUATION) == ((flags & IN_MESSAGE) != 0);
+    return at[0] & FIN_BIT && short_len <= 125 && !(opcode == WS_CLOSE && short_len == 1);
+}
+
+/* A length in 2 or 8 bytes. False: not minimal, or negative. */
+static bool read_long_length(const uint8_t *at, size_t len, uint64_t *ret_length)
+{
+    uint64_t length = 0;
+
+    for (size_t i = 0; i < len; i++)
+        length = length << 8 | at[i];
+    *ret_length = length;
+    return length >= (len == 2 ? 126u : 65536u) && !(length >> 63);
+}
+
+static size_t long_length_bytes(unsigned short_len)
+{
+    return short_len == 126 ? 2 : short_len == 127 ? 8 : 0;
+}
+
 /* > 0: the header is whole, *ret is filled; 0: more bytes are needed; < 0: no frame. */
 static int read_header(const uint8_t *at, size_t have, bool is_masked, uint8_t *flags,
                        struct header *ret)
 {
     if (have < 2)
         return 0;
+    if (!is_allowed(at, is_masked, *flags))
+        return -1;
 
-    unsigned opcode = at[0] & 0x0f;
-    bool is_control = opcode & CONTROL_BIT, is_fin = at[0] & FIN_BIT;
-    unsigned short_len = at[1] & 0x7f;
-    size_t extended = short_len == 126 ? 2 : short_len == 127 ? 8 : 0;
-    size_t size = 2 + extended + (is_masked ? 4 : 0);
+    unsigned opcode = at[0] & 0x0f, short_len = at[1] & 0x7f;
+    size_t extended = long_length_bytes(short_len);
+    bool has_code = opcode == WS_CLOSE && short_len;
+    size_t size = 2 + extended + (is_masked ? 4 : 0) + (has_code ? 2 : 0);
     uint64_t payload = short_len;
 
-    if ((opcode > WS_BINARY && opcode < WS_CLOSE) || opcode > WS_PONG)
-        return -1;
-    if (is_control && (!is_fin || short_len > 125))
-        return -1;
-    if (((at[1] & MASK_BIT) != 0) != is_masked)
-        return -1;
-    if (!is_control && (opcode == WS_CONTINUATION) != ((*flags & IN_MESSAGE) != 0))
-        return -1;
-    if (opcode == WS_CLOSE && short_len == 1)
-        return -1;
-    if (opcode == WS_CLOSE && short_len >= 2)
-        size += 2;
     if (have < size)
         return 0;
-
-    if (extended) {
-        payload = 0;
-        for (size_t i = 0; i < extended; i++)
-            payload = payload << 8 | at[2 + i];
-        if (payload < (extended == 2 ? 126u : 65536u) || payload >> 63)
-            return -1;
-    }
-    *ret = (struct header){.size = size, .payload = payload};
-    if (opcode == WS_CLOSE) {
-        ret->close_code = close_code_at(at, size, is_masked, short_len);
-        ret->payload -= short_len ? 2 : 0;
-    }
-    if (!is_control)
-        *flags = is_fin ? (uint8_t)(*flags & ~IN_MESSAGE) : (uint8_t)(*flags | IN_MESSAGE);
+    if (extended && !read_long_length(at + 2, extended, &payload))
+        return -1;
+    *ret = (struct header){
+        .size = size,
+        .payload = payload - (has_code ? 2 : 0),
+        .close_code = opcode == WS_CLOSE ? close_code_at(at, size, is_masked, short_len) : 0};
+    if (!(opcode & CONTROL_BIT))
+        *flags = (uint8_t)((*flags & ~IN_MESSAGE) | (at[0] & FIN_BIT ? 0 : IN_MESSAGE));
     return 1;
 }
 
-/* Reads the header that begins, or goes on, at `at`. Bytes used; SIZE_MAX: no frame. */
+/* Reads the header that begins, or goes on, at `at`. Bytes used; 0 when it is no frame's. */
 static size_t take_header(struct ws_track *t, const uint8_t *at, size_t len, bool is_masked,
                           struct ws_seen *seen)
 {
@@ -98,8 +107,10 @@ static size_t take_header(struct ws_track *t, const uint8_t *at, size_t len, boo
         have = had + more;
     }
     int found = read_header(from, have, is_masked, &t->flags, &header);
-    if (found < 0)
-        return SIZE_MAX;
+    if (found < 0) {
+        *t = (struct ws_track){.flags = UNALIGNED};
+        return 0;
+    }
     if (found == 0) {
         if (!had)
             memcpy(t->head, at, have);
@@ -115,6 +126,14 @@ static size_t take_header(struct ws_track *t, const uint8_t *at, size_t len, boo
     return header.size - had;
 }
 
+static size_t skip_payload(struct ws_track *t, size_t len)
+{
+    size_t skipped = t->left < len ? (size_t)t->left : len;
+
+    t->left -= skipped;
+    return skipped;
+}
+
 void ws_track_feed(struct ws_track *track, struct bytes bytes, bool is_masked,
                    struct ws_seen *ret_seen)
 {
@@ -125,17 +144,10 @@ void ws_track_feed(struct ws_track *track, struct bytes bytes, bool is_masked,
     if (ws_track_at_boundary(&t))
         seen.first_boundary = 0;
     while (at < bytes.len && !(t.flags & UNALIGNED)) {
-        if (!t.have && t.left) {
-            size_t skipped = t.left < bytes.len - at ? (size_t)t.left : bytes.len - at;
-            t.left -= skipped;
-            at += skipped;
-        } else {
-            size_t used = take_header(&t, bytes.at + at, bytes.len - at, is_masked, &seen);
-            if (used == SIZE_MAX)
-                t = (struct ws_track){.flags = UNALIGNED};
-            else
-                at += used;
-        }
+        if (!t.have && t.left)
+            at += skip_payload(&t, bytes.len - at);
+        else
+            at += take_header(&t, bytes.at + at, bytes.len - at, is_masked, &seen);
         if (seen.first_boundary == SIZE_MAX && ws_track_at_boundary(&t))
             seen.first_boundary = at;
     }

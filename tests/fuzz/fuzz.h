@@ -47,7 +47,7 @@ static inline struct bytes exact(struct bytes text)
 
 static inline void exact_free(struct bytes copy)
 {
-    free((void *)(uintptr_t)copy.at);
+    free((void *)copy.at);
 }
 
 static inline bool is_inside(struct bytes part, struct bytes whole)

@@ -17,8 +17,7 @@ static void note_payload(struct outcome *o, struct bytes payload)
     o->payload_len += payload.len;
 }
 
-/* --- the one under test --------------------------------------------------------------------------
- */
+/* --- the one under test ---------------------------------------------------------------------- */
 
 static struct outcome follow(struct bytes in, bool is_cut)
 {

@@ -47,7 +47,7 @@ static void is_safe(struct bytes path)
     struct url_path normal;
     size_t total = 0;
 
-    if (url_path_normalise(path, (uint8_t *)(uintptr_t)memory.at, &normal)) {
+    if (url_path_normalise(path, (uint8_t *)memory.at, &normal)) {
         REQUIRE(normal.count >= 1 && normal.count <= URL_SEGMENTS_MAX &&
                 !climbs_for_somebody(path));
         for (size_t i = 0; i < normal.count; i++) {

@@ -5,6 +5,7 @@
 
 #include "test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TEXT(literal)                                                                              \
@@ -35,10 +36,19 @@ static inline struct bytes exact(struct bytes text, size_t len)
 
 static inline void exact_free(struct bytes copy)
 {
-    free((void *)(uintptr_t)copy.at);
+    free((void *)copy.at);
 }
 
 static inline bool says(struct bytes b, const char *text)
 {
     return bytes_equal(b, bytes_of(text));
+}
+
+/* Appends to a string in memory of `size` bytes. */
+static inline void append(char *text, size_t size, const char *more)
+{
+    size_t len = strlen(text);
+
+    EXPECT(len + strlen(more) < size);
+    snprintf(text + len, size - len, "%s", more);
 }

@@ -103,7 +103,7 @@ static int parse_exact(struct bytes in, size_t len, struct tls_hello *ret_hello)
 TEST(a_real_hello_byte_by_byte)
 {
     struct bytes in = {openssl_hello, sizeof openssl_hello};
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     for (size_t len = 0; len < in.len; len++)
         EXPECT(parse_exact(in, len, &hello) == 0);
@@ -115,7 +115,7 @@ TEST(a_real_hello_byte_by_byte)
 TEST(a_hello_is_whole_in_records_of_any_size)
 {
     static struct maker message, records;
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     make_message(&message, (struct bytes)TEXT(ALPN_H2 SNI_A VERSION_13), 0);
     for (size_t size = 1; size <= message.len; size++) {
@@ -131,7 +131,7 @@ TEST(a_hello_is_whole_in_records_of_any_size)
 TEST(a_hello_of_the_greatest_length_and_one_byte_more)
 {
     static struct maker message, records;
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     make_message(&message, (struct bytes)TEXT(SNI_A), 1);
     size_t padding = TLS_HELLO_MAX_BYTES - message.len + 1;
@@ -151,7 +151,7 @@ TEST(a_hello_of_the_greatest_length_and_one_byte_more)
 TEST(what_comes_behind_the_hello_is_not_used)
 {
     static struct maker message, records;
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     make_message(&message, (struct bytes)TEXT(SNI_A), 0);
     make_records(&records, &message, 4096);
@@ -163,7 +163,7 @@ TEST(what_comes_behind_the_hello_is_not_used)
 TEST(a_hello_without_extensions)
 {
     static struct maker message, records;
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     make_message(&message, (struct bytes){0}, 0);
     message.len -= 2; /* not even their length */
@@ -174,88 +174,92 @@ TEST(a_hello_without_extensions)
     EXPECT(hello.server_name.len == 0 && hello.alpn.len == 0 && hello.version == 0x0303);
 }
 
+static const struct extension_row {
+    const char *name;
+    struct bytes extensions;
+    const char *server_name; /* NULL: malformed */
+    const char *alpn;
+    unsigned version;
+} extension_rows[] = {
+    {"none", TEXT(""), "", "", 0x0303},
+    {"a name", TEXT(SNI_A), "a", "", 0x0303},
+    {"unknown ones", TEXT("\x0a\x0a\0\0" SNI_A "\xff\x01\0\x01\0"), "a", "", 0x0303},
+    {"two protocols",
+     TEXT("\0\x10\0\x07\0\x05\x02"
+          "h2\x01"
+          "x"),
+     "", "h2", 0x0303},
+    {"versions in any order", TEXT("\0\x2b\0\x05\x04\x03\x03\x03\x04"), "", "", 0x0304},
+    {"a version that is grease", TEXT("\0\x2b\0\x05\x04\x7a\x7a\x03\x03"), "", "", 0x0303},
+    {"versions below the legacy one", TEXT("\0\x2b\0\x03\x02\x03\x02"), "", "", 0x0302},
+    {"a name twice", TEXT(SNI_A SNI_A), NULL, NULL, 0},
+    {"protocols twice", TEXT(ALPN_H2 ALPN_H2), NULL, NULL, 0},
+    {"versions twice", TEXT(VERSION_13 VERSION_13), NULL, NULL, 0},
+    {"two names in a list",
+     TEXT("\0\0\0\x0a\0\x08\0\0\x01"
+          "a\0\0\x01"
+          "b"),
+     NULL, NULL, 0},
+    {"an empty name", TEXT("\0\0\0\x05\0\x03\0\0\0"), NULL, NULL, 0},
+    {"an empty list of names", TEXT("\0\0\0\x02\0\0"), NULL, NULL, 0},
+    {"an empty extension of names", TEXT("\0\0\0\0"), NULL, NULL, 0},
+    {"a name of another type",
+     TEXT("\0\0\0\x06\0\x04\x01\0\x01"
+          "a"),
+     NULL, NULL, 0},
+    {"NUL in a name",
+     TEXT("\0\0\0\x08\0\x06\0\0\x03"
+          "a\0b"),
+     NULL, NULL, 0},
+    {"a name longer than its list",
+     TEXT("\0\0\0\x06\0\x04\0\0\x02"
+          "a"),
+     NULL, NULL, 0},
+    {"a list longer than its extension",
+     TEXT("\0\0\0\x06\0\x05\0\0\x01"
+          "a"),
+     NULL, NULL, 0},
+    {"a byte behind the list",
+     TEXT("\0\0\0\x07\0\x04\0\0\x01"
+          "ab"),
+     NULL, NULL, 0},
+    {"an extension longer than all",
+     TEXT("\0\0\0\x07\0\x04\0\0\x01"
+          "a"),
+     NULL, NULL, 0},
+    {"half an extension's head", TEXT(SNI_A "\0\x10\0"), NULL, NULL, 0},
+    {"an empty list of protocols", TEXT("\0\x10\0\x02\0\0"), NULL, NULL, 0},
+    {"an empty protocol", TEXT("\0\x10\0\x03\0\x01\0"), NULL, NULL, 0},
+    {"an empty protocol inside",
+     TEXT("\0\x10\0\x08\0\x06\x02"
+          "h2\0\x01"
+          "x"),
+     NULL, NULL, 0},
+    {"an empty protocol last",
+     TEXT("\0\x10\0\x06\0\x04\x02"
+          "h2\0"),
+     NULL, NULL, 0},
+    {"half a version", TEXT("\0\x2b\0\x04\x03\x03\x04\x03"), NULL, NULL, 0},
+    {"no version", TEXT("\0\x2b\0\x01\0"), NULL, NULL, 0},
+};
+
 TEST(extensions_good_and_bad)
 {
-    static const struct {
-        const char *name;
-        struct bytes extensions;
-        const char *server_name; /* NULL: malformed */
-        const char *alpn;
-        unsigned version;
-    } rows[] = {
-        {"none", TEXT(""), "", "", 0x0303},
-        {"a name", TEXT(SNI_A), "a", "", 0x0303},
-        {"unknown ones", TEXT("\x0a\x0a\0\0" SNI_A "\xff\x01\0\x01\0"), "a", "", 0x0303},
-        {"two protocols",
-         TEXT("\0\x10\0\x07\0\x05\x02"
-              "h2\x01"
-              "x"),
-         "", "h2", 0x0303},
-        {"versions in any order", TEXT("\0\x2b\0\x05\x04\x03\x03\x03\x04"), "", "", 0x0304},
-        {"a version that is grease", TEXT("\0\x2b\0\x05\x04\x7a\x7a\x03\x03"), "", "", 0x0303},
-        {"versions below the legacy one", TEXT("\0\x2b\0\x03\x02\x03\x02"), "", "", 0x0302},
-        {"a name twice", TEXT(SNI_A SNI_A), NULL, NULL, 0},
-        {"protocols twice", TEXT(ALPN_H2 ALPN_H2), NULL, NULL, 0},
-        {"versions twice", TEXT(VERSION_13 VERSION_13), NULL, NULL, 0},
-        {"two names in a list",
-         TEXT("\0\0\0\x0a\0\x08\0\0\x01"
-              "a\0\0\x01"
-              "b"),
-         NULL, NULL, 0},
-        {"an empty name", TEXT("\0\0\0\x05\0\x03\0\0\0"), NULL, NULL, 0},
-        {"an empty list of names", TEXT("\0\0\0\x02\0\0"), NULL, NULL, 0},
-        {"an empty extension of names", TEXT("\0\0\0\0"), NULL, NULL, 0},
-        {"a name of another type",
-         TEXT("\0\0\0\x06\0\x04\x01\0\x01"
-              "a"),
-         NULL, NULL, 0},
-        {"NUL in a name",
-         TEXT("\0\0\0\x08\0\x06\0\0\x03"
-              "a\0b"),
-         NULL, NULL, 0},
-        {"a name longer than its list",
-         TEXT("\0\0\0\x06\0\x04\0\0\x02"
-              "a"),
-         NULL, NULL, 0},
-        {"a list longer than its extension",
-         TEXT("\0\0\0\x06\0\x05\0\0\x01"
-              "a"),
-         NULL, NULL, 0},
-        {"a byte behind the list",
-         TEXT("\0\0\0\x07\0\x04\0\0\x01"
-              "ab"),
-         NULL, NULL, 0},
-        {"an extension longer than all",
-         TEXT("\0\0\0\x07\0\x04\0\0\x01"
-              "a"),
-         NULL, NULL, 0},
-        {"half an extension's head", TEXT(SNI_A "\0\x10\0"), NULL, NULL, 0},
-        {"an empty list of protocols", TEXT("\0\x10\0\x02\0\0"), NULL, NULL, 0},
-        {"an empty protocol", TEXT("\0\x10\0\x03\0\x01\0"), NULL, NULL, 0},
-        {"an empty protocol inside",
-         TEXT("\0\x10\0\x08\0\x06\x02"
-              "h2\0\x01"
-              "x"),
-         NULL, NULL, 0},
-        {"an empty protocol last",
-         TEXT("\0\x10\0\x06\0\x04\x02"
-              "h2\0"),
-         NULL, NULL, 0},
-        {"half a version", TEXT("\0\x2b\0\x04\x03\x03\x04\x03"), NULL, NULL, 0},
-        {"no version", TEXT("\0\x2b\0\x01\0"), NULL, NULL, 0},
-    };
     static struct maker message, records;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(extension_rows); i++) {
+        const struct extension_row *row = &extension_rows[i];
         struct tls_hello hello = {.version = 7};
-        make_message(&message, rows[i].extensions, 0);
+        make_message(&message, row->extensions, 0);
         make_records(&records, &message, 4096);
         int used = parse_exact((struct bytes){records.at, records.len}, records.len, &hello);
-        EXPECT_ROW(rows[i].name, used == (rows[i].server_name ? (int)records.len : -1));
-        EXPECT_ROW(rows[i].name, hello.version == (rows[i].server_name ? rows[i].version : 7));
-        EXPECT_ROW(rows[i].name,
-                   !rows[i].server_name || says(hello.server_name, rows[i].server_name));
-        EXPECT_ROW(rows[i].name, !rows[i].alpn || says(hello.alpn, rows[i].alpn));
+        if (!row->server_name) {
+            EXPECT_ROW(row->name, used == -1 && hello.version == 7);
+            continue;
+        }
+        EXPECT_ROW(row->name, used == (int)records.len && hello.version == row->version);
+        EXPECT_ROW(row->name,
+                   says(hello.server_name, row->server_name) && says(hello.alpn, row->alpn));
     }
 }
 
@@ -279,7 +283,7 @@ TEST(what_is_no_hello_is_known_at_once)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct tls_hello hello;
+        struct tls_hello hello = {0};
         for (size_t len = 0; len < rows[i].text.len; len++)
             EXPECT_ROW(rows[i].name, parse_exact(rows[i].text, len, &hello) == 0);
         EXPECT_ROW(rows[i].name, parse_exact(rows[i].text, rows[i].text.len, &hello) == -1);
@@ -289,7 +293,7 @@ TEST(what_is_no_hello_is_known_at_once)
 TEST(no_cut_message_is_a_hello)
 {
     static struct maker message, records;
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     make_message(&message, (struct bytes)TEXT(SNI_A ALPN_H2), 0);
     size_t body = message.len - MESSAGE_HEAD_BYTES;
@@ -307,7 +311,7 @@ TEST(no_cut_message_is_a_hello)
 TEST(bytes_behind_the_extensions_are_malformed)
 {
     static struct maker message, records;
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     make_message(&message, (struct bytes)TEXT(SNI_A), 0);
     put(&message, BYTES(0));
@@ -319,7 +323,7 @@ TEST(bytes_behind_the_extensions_are_malformed)
 TEST(records_do_not_overflow_the_memory_behind_a_hello_that_fits)
 {
     static struct maker message, records;
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     make_message(&message, (struct bytes)TEXT(SNI_A), 16000);
     EXPECT(message.len < TLS_HELLO_MAX_BYTES);
@@ -334,7 +338,7 @@ TEST(records_do_not_overflow_the_memory_behind_a_hello_that_fits)
 TEST(nothing_may_follow_a_hello_in_its_record)
 {
     static struct maker message, records;
-    struct tls_hello hello;
+    struct tls_hello hello = {0};
 
     make_message(&message, (struct bytes)TEXT(SNI_A), 0);
     put(&message, BYTES(1));

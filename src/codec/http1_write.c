@@ -116,6 +116,33 @@ static bool goes_no_further(const struct options *options, struct bytes name)
     return false;
 }
 
+static bool begins_with(struct bytes name, const char *prefix)
+{
+    struct bytes wanted = bytes_of(prefix);
+
+    return bytes_equal_nocase(bytes_slice(name, 0, wanted.len), wanted);
+}
+
+static bool is_dropped(const struct http1_edits *edits, struct bytes name)
+{
+    if (!edits)
+        return false;
+    for (size_t i = 0; i < edits->dropped_count; i++)
+        if (bytes_equal_nocase(edits->dropped[i], name))
+            return true;
+    if (edits->forwarded == FORWARDED_PASSES || name.len < 9 || (name.at[0] | 0x20) < 'f')
+        return false;
+    if (bytes_equal_nocase(name, bytes_of("forwarded")) ||
+        bytes_equal_nocase(name, bytes_of("x-forwarded-for")))
+        return true;
+    return edits->forwarded == FORWARDED_DROPPED && begins_with(name, "x-forwarded-");
+}
+
+static int append_extra(struct buf *to, const struct http1_edits *edits)
+{
+    return edits ? buf_append(to, edits->extra) : 0;
+}
+
 static bool is_framing(struct bytes name)
 {
     return bytes_equal_nocase(name, bytes_of("content-length")) ||
@@ -124,14 +151,15 @@ static bool is_framing(struct bytes name)
 
 /* --- the request ----------------------------------------------------------------------------- */
 
-static int write_request_line(struct buf *to, const struct http1_head *request)
+static int write_request_line(struct buf *to, const struct http1_head *request,
+                              const struct http1_edits *edits)
 {
     int error = buf_append(to, request->method);
 
     if (!error)
         error = append_text(to, " ");
     if (!error)
-        error = buf_append(to, request->target);
+        error = buf_append(to, edits && edits->target.at ? edits->target : request->target);
     return error ? error : append_text(to, " HTTP/1.1\r\n");
 }
 
@@ -149,12 +177,14 @@ static int write_missing_host(struct buf *to, const struct http1_head *request)
 }
 
 static int write_request_fields(struct buf *to, const struct http1_head *request, bool is_handshake,
-                                const struct options *options)
+                                const struct options *options, const struct http1_edits *edits)
 {
     for (size_t i = 0; i < request->field_count; i++) {
         const struct http1_field *field = &request->field[i];
         if (goes_no_further(options, field->name) || (is_handshake && is_framing(field->name)))
             continue; /* a handshake's Content-Length was 0: some servers refuse even that */
+        if (is_dropped(edits, field->name))
+            continue;
         int error = append_field(to, field->name, field->value);
         if (error)
             return error;
@@ -163,7 +193,7 @@ static int write_request_fields(struct buf *to, const struct http1_head *request
 }
 
 int http1_write_request(struct buf *to, const struct http1_head *request, bool is_handshake,
-                        struct bytes extra)
+                        const struct http1_edits *edits)
 {
     struct options options;
 
@@ -171,17 +201,17 @@ int http1_write_request(struct buf *to, const struct http1_head *request, bool i
     if (!error && names_protected(&options))
         error = -EPERM;
     if (!error)
-        error = write_request_line(to, request);
+        error = write_request_line(to, request, edits);
     if (!error)
         error = write_missing_host(to, request);
     if (!error)
-        error = write_request_fields(to, request, is_handshake, &options);
+        error = write_request_fields(to, request, is_handshake, &options, edits);
     if (!error && is_handshake)
         error = append_text(to, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     else if (!error && http1_lists(request, "te", "trailers"))
         error = append_text(to, "Connection: TE\r\nTE: trailers\r\n"); /* RFC 9110 section 10.1.4 */
     if (!error)
-        error = buf_append(to, extra);
+        error = append_extra(to, edits);
     return error ? error : append_text(to, "\r\n");
 }
 
@@ -199,7 +229,8 @@ static int write_status_line(struct buf *to, unsigned status, struct bytes words
 }
 
 static int write_answer_fields(struct buf *to, const struct http1_head *answer, bool is_handshake,
-                               bool knows_chunks, const struct options *options)
+                               bool knows_chunks, const struct options *options,
+                               const struct http1_edits *edits)
 {
     bool has_no_body = answer->status < 200 || answer->status == 204; /* RFC 9110 section 8.6 */
 
@@ -208,6 +239,8 @@ static int write_answer_fields(struct buf *to, const struct http1_head *answer, 
         if (goes_no_further(options, field->name) || (has_no_body && is_framing(field->name)))
             continue;
         if (!is_handshake && bytes_equal_nocase(field->name, bytes_of("sec-websocket-accept")))
+            continue;
+        if (is_dropped(edits, field->name))
             continue;
         if (!knows_chunks && bytes_equal_nocase(field->name, bytes_of("transfer-encoding")))
             continue;
@@ -228,7 +261,7 @@ static int write_persistence(struct buf *to, bool keeps, unsigned client_minor_v
 /* NOLINTNEXTLINE(readability-function-size): each parameter is a thing that its caller knows */
 int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_handshake,
                        bool keeps, unsigned client_minor_version, struct bytes date,
-                       struct bytes extra)
+                       const struct http1_edits *edits)
 {
     bool is_interim = answer->status < 200;
     struct options options;
@@ -237,7 +270,8 @@ int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_
     if (!error)
         error = write_status_line(to, answer->status, answer->words);
     if (!error)
-        error = write_answer_fields(to, answer, is_handshake, client_minor_version > 0, &options);
+        error = write_answer_fields(to, answer, is_handshake, client_minor_version > 0, &options,
+                                    edits);
     if (!error && date.len && !is_interim && !http1_find(answer, "date").at)
         error = append_field(to, bytes_of("Date"), date);
     if (!error && is_handshake)
@@ -245,7 +279,7 @@ int http1_write_answer(struct buf *to, const struct http1_head *answer, bool is_
     else if (!error && !is_interim)
         error = write_persistence(to, keeps, client_minor_version);
     if (!error)
-        error = buf_append(to, extra);
+        error = append_extra(to, edits);
     return error ? error : append_text(to, "\r\n");
 }
 
@@ -298,25 +332,25 @@ const char *http1_status_words(unsigned status)
     return "";
 }
 
-/* NOLINTNEXTLINE(readability-function-size): each parameter is a thing that its caller knows */
-int http1_write_own(struct buf *to, unsigned status, struct bytes body, bool keeps,
-                    struct bytes date, struct bytes extra)
+int http1_write_own(struct buf *to, const struct http1_own *own, struct bytes date)
 {
+    bool has_no_body = own->status < 200 || own->status == 204 || own->status == 304;
     char length[48];
-    int error = write_status_line(to, status, bytes_of(http1_status_words(status)));
 
-    snprintf(length, sizeof length, "Content-Length: %zu\r\n", body.len);
-    if (!error)
-        error = append_text(to, "Content-Type: text/plain; charset=utf-8\r\n");
-    if (!error)
+    int error = write_status_line(to, own->status, bytes_of(http1_status_words(own->status)));
+    if (!error && own->type.len)
+        error = append_field(to, bytes_of("Content-Type"), own->type);
+    snprintf(length, sizeof length, "Content-Length: %zu\r\n", own->body.len);
+    if (!error && !has_no_body)
         error = append_text(to, length);
     if (!error && date.len)
         error = append_field(to, bytes_of("Date"), date);
     if (!error)
-        error = append_text(to, keeps ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
+        error =
+            append_text(to, own->keeps ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
     if (!error)
-        error = buf_append(to, extra);
+        error = buf_append(to, own->extra);
     if (!error)
         error = append_text(to, "\r\n");
-    return error ? error : buf_append(to, body);
+    return error || has_no_body || own->is_for_head ? error : buf_append(to, own->body);
 }

@@ -340,6 +340,7 @@ const char *const *directive_words(const struct directive *row)
     static const char *const format[] = {"json", "text", NULL};
     static const char *const mode[] = {"none", "terminate", "passthrough", NULL};
     static const char *const on_removed[] = {"keep", "close", NULL};
+    static const char *const traceparent[] = {"make", "pass", NULL};
     static const char *const encoded_slashes[] = {"keep", "refuse", NULL};
     static const struct {
         const char *name;
@@ -350,6 +351,7 @@ const char *const *directive_words(const struct directive *row)
         {"mode", mode},
         {"on_removed", on_removed},
         {"encoded_slashes", encoded_slashes},
+        {"traceparent", traceparent},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)

@@ -25,6 +25,7 @@ struct limits {
 
 enum on_removed { ON_REMOVED_KEEP, ON_REMOVED_CLOSE };
 enum tls_mode { TLS_NONE, TLS_TERMINATE, TLS_PASSTHROUGH };
+enum traceparent { TRACEPARENT_MAKE, TRACEPARENT_PASS };
 enum encoded_slashes { ENCODED_SLASHES_KEEP, ENCODED_SLASHES_REFUSE };
 
 struct certificate_settings {
@@ -85,6 +86,7 @@ struct settings {
     struct limits limits;
     uint64_t tcp_keepalive, tcp_user_timeout; /* microseconds */
     uint64_t retries;
+    enum traceparent traceparent;
     const char **trusted_proxies; /* as cidr_parse takes them */
     size_t trusted_proxy_count;
     enum log_level log_level;

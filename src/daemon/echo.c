@@ -136,7 +136,15 @@ static int write_own(struct echo *e, unsigned status, struct bytes body, const c
     char extra[NAME_MAX_LEN + 128];
 
     snprintf(extra, sizeof extra, "X-Server: %s\r\n%s", e->server->name, field);
-    return http1_write_own(&e->out, status, body, e->keeps, (struct bytes){0}, bytes_of(extra));
+    const struct http1_own own = {
+        .status = status,
+        .type = bytes_of("text/plain; charset=utf-8"),
+        .body = body,
+        .extra = bytes_of(extra),
+        .keeps = e->keeps,
+    };
+
+    return http1_write_own(&e->out, &own, (struct bytes){0});
 }
 
 /* The first subprotocol offered is the one that is spoken. */

@@ -7,12 +7,12 @@
 #define READ_HEAD_STEPS(STEP) STEP(collect) /* until the head is whole */
 FLOW(read_head, READ_HEAD_STEPS)
 
-const struct head_kind head_of_request = {http1_request_parse, REASON_HEAD_TOO_LARGE,
-                                          REASON_HEAD_TOO_SLOW, REASON_CLIENT_LEFT,
-                                          REASON_CLIENT_RESET};
-const struct head_kind head_of_answer = {http1_response_parse, REASON_ANSWER_TOO_LARGE,
-                                         REASON_ANSWER_TOO_SLOW, REASON_SERVER_LEFT,
-                                         REASON_SERVER_LEFT};
+const struct head_kind head_of_request = {http1_request_parse,   REASON_TARGET_TOO_LONG,
+                                          REASON_HEAD_TOO_LARGE, REASON_HEAD_TOO_SLOW,
+                                          REASON_CLIENT_LEFT,    REASON_CLIENT_RESET};
+const struct head_kind head_of_answer = {http1_response_parse,    REASON_ANSWER_TOO_LARGE,
+                                         REASON_ANSWER_TOO_LARGE, REASON_ANSWER_TOO_SLOW,
+                                         REASON_SERVER_LEFT,      REASON_SERVER_LEFT};
 
 /* As the parser answers; < 0 also when the limit is passed and the head is still not whole. */
 static int parse(struct read_head *r, enum reason *ret_why)
@@ -25,7 +25,7 @@ static int parse(struct read_head *r, enum reason *ret_why)
         r->judged_bytes = in.len;
     }
     if ((used == 0 && in.len >= r->limit_bytes) || (used > 0 && (uint32_t)used > r->limit_bytes)) {
-        *ret_why = r->kind->too_large;
+        *ret_why = memchr(in.at, '\n', in.len) ? r->kind->too_large : r->kind->line_too_large;
         return -1;
     }
     return used;

@@ -12,7 +12,7 @@ typedef int head_parse_fn(struct bytes in, unsigned fields_max, struct http1_hea
 /* What differs between the two heads. */
 struct head_kind {
     head_parse_fn *parse;
-    enum reason too_large, too_slow, left, reset;
+    enum reason line_too_large, too_large, too_slow, left, reset;
 };
 extern const struct head_kind head_of_request, head_of_answer;
 

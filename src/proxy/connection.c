@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Static_assert(sizeof(struct connection) <= 752, "the price of an idle connection is a promise");
+_Static_assert(sizeof(struct connection) <= 784, "the price of an idle connection is a promise");
 
 #define RECLAIM_USEC 1000000u
 
@@ -24,7 +24,8 @@ void connection_begin(struct connection *c, struct proxy *proxy, unsigned gate,
                       const struct address *peer)
 {
     c->gate = (uint16_t)gate;
-    c->peer = *peer;
+    c->peer = c->from = *peer;
+    c->port = endpoint_port(&proxy->snapshot->gates[gate].endpoint);
     c->opened_usec = proxy->worker.runner.loop.now_usec;
     c->snapshot = snapshot_ref(proxy->snapshot);
     list_add_last(&proxy->connections, &c->node);
@@ -46,6 +47,7 @@ void connection_entered(struct flow *flow)
 void connection_forget_trail(struct connection *c)
 {
     c->trail.count = 0;
+    free(TAKE(c->given_id));
     connection_entered(&c->flow);
 }
 
@@ -157,7 +159,7 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
     struct log_fields fields = log_fields_none();
 
     fields.connection = c->flow.number;
-    fields.client = bytes_of(address_write(&c->peer, texts->client));
+    fields.client = bytes_of(address_write(&c->from, texts->client));
     if (c->gate < c->snapshot->settings->listener_count)
         fields.listener = text(c->snapshot->settings->listeners[c->gate].listen);
     if (c->route) {
@@ -169,7 +171,9 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
     reason_letters(reason, connection_phase(c, last_working_step(c)), texts->letters);
     fields.reason = text(reason_row(reason)->name);
     fields.letters = text(texts->letters);
-    if (c->request_id) {
+    if (c->given_id) {
+        fields.request_id = text(c->given_id);
+    } else if (c->request_id) {
         snprintf(texts->request_id, sizeof texts->request_id, "%016llx",
                  (unsigned long long)c->request_id);
         fields.request_id = text(texts->request_id);
@@ -226,6 +230,7 @@ void connection_end(struct connection *c)
     close_end(c, &c->client, 0);
     connection_release_seat(c);
     free(TAKE(c->choice));
+    free(TAKE(c->given_id));
     list_remove(&c->node);
     c->snapshot = snapshot_unref(c->snapshot);
 }

@@ -30,7 +30,11 @@ struct connection {
     uint64_t request_id;
     uint32_t handshake_usec; /* from the request's first byte to the 101's last */
     struct address peer;
-    uint16_t gate;      /* number of the gate in the snapshot at its beginning */
+    struct address
+        from;       /* whom the present request is from: the peer, or what trusted proxies say */
+    char *given_id; /* the request's own X-Request-Id, instead of request_id; NULL: none */
+    uint16_t port;  /* ours, that the client connected to; 0: a Unix socket */
+    uint16_t gate;  /* number of the gate in the snapshot at its beginning */
     uint8_t end_reason; /* what to say instead of RECLAIMED; 0: nothing */
     bool is_tunnel;     /* the relay was reached: `open` is logged and counted */
     struct trail trail;

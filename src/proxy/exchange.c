@@ -2,7 +2,10 @@
  * handshake. Nothing here waits; all waiting is in tunnel.c. */
 #include "proxy/exchange.h"
 
+#include "base/check.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void init_bufs(struct exchange *h, struct buf request)
@@ -15,8 +18,11 @@ static void init_bufs(struct exchange *h, struct buf request)
     h->request = request;
     h->request.limit_bytes = head_limit + TRANSFER_AHEAD_BYTES;
     buf_init(&h->reply, reply_limit + TRANSFER_AHEAD_BYTES);
-    buf_init(&h->asking, head_limit + 4096u); /* what we add is small */
+    buf_init(&h->asking, 2 * head_limit + 4096u); /* chains and Host are said twice at most */
     buf_init(&h->out, reply_limit + 4096u);
+    buf_init(&h->lines, head_limit + 4096u);
+    buf_init(&h->made, head_limit + 4096u);
+    h->hops_left = NO_HOPS_LIMIT;
 }
 
 static void begin(struct exchange *h, const struct snapshot *snapshot, struct buf request)
@@ -41,6 +47,8 @@ static void release(struct exchange *h)
     buf_done(&h->reply);
     buf_done(&h->asking);
     buf_done(&h->out);
+    buf_done(&h->lines);
+    buf_done(&h->made);
     transfer_done(&h->upload);
     transfer_done(&h->download);
 }
@@ -100,6 +108,77 @@ static const struct route *find_route(struct exchange *h, struct bytes path, enu
     return route;
 }
 
+/* A server is asked in origin-form (RFC 9112 section 3.2.1), also when we were asked as a proxy
+ * would be; Host says the rest. */
+static enum reason take_origin_form(struct exchange *h, const struct url_target *target)
+{
+    struct bytes whole = h->request_head.target;
+    bool is_options = bytes_equal(h->request_head.method, bytes_of("OPTIONS"));
+    size_t authority_end = bytes_find(whole, bytes_of("://"), 0) + 3 + target->authority.len;
+
+    if (!target->scheme.len)
+        return REASON_DONE;
+    h->target = bytes_from(whole, authority_end);
+    if (h->target.len && h->target.at[0] == '/')
+        return REASON_DONE;
+    int error = buf_append(&h->made, bytes_of(is_options && !h->target.len ? "*" : "/"));
+    if (!error)
+        error = buf_append(&h->made, h->target);
+    h->target = buf_bytes(&h->made);
+    return error ? REASON_NO_MEMORY : REASON_DONE;
+}
+
+/* TRACE says back what came, without what is secret (RFC 9110 section 9.3.8). */
+static int append_traced(struct exchange *h)
+{
+    static const char *const secret[] = {"authorization", "proxy-authorization", "cookie"};
+    struct http1_head *head = &h->request_head;
+    uint16_t kept = 0;
+
+    for (uint16_t i = 0; i < head->field_count; i++) {
+        bool is_secret = false;
+        for (size_t k = 0; k < ARRAY_LEN(secret); k++)
+            is_secret = is_secret || bytes_equal_nocase(head->field[i].name, bytes_of(secret[k]));
+        if (!is_secret)
+            head->field[kept++] = head->field[i];
+    }
+    head->field_count = kept;
+    buf_done(&h->made);
+    return http1_write_request(&h->made, head, false, NULL);
+}
+
+/* Max-Forwards counts for OPTIONS and TRACE alone (RFC 9110 section 7.6.2): at 0 we are who is
+ * asked. */
+static enum reason judge_hops(struct exchange *h)
+{
+    const struct http1_head *request = &h->request_head;
+    bool is_trace = bytes_equal(request->method, bytes_of("TRACE"));
+    struct bytes hops = http1_find(request, "max-forwards");
+    uint32_t count = 0;
+
+    if (!hops.at || (!is_trace && !bytes_equal(request->method, bytes_of("OPTIONS"))))
+        return REASON_DONE;
+    if (hops.len == 0 || hops.len > 9 || http1_count(request, "max-forwards") > 1)
+        return REASON_HEAD_MALFORMED;
+    for (size_t i = 0; i < hops.len; i++) {
+        if (hops.at[i] < '0' || hops.at[i] > '9')
+            return REASON_HEAD_MALFORMED;
+        count = count * 10 + (uint32_t)(hops.at[i] - '0');
+    }
+    if (count) {
+        h->hops_left = count - 1;
+        return REASON_DONE;
+    }
+    h->own = (struct http1_own){.status = 200};
+    if (is_trace && append_traced(h))
+        return REASON_NO_MEMORY;
+    if (is_trace) {
+        h->own.type = bytes_of("message/http");
+        h->own.body = buf_bytes(&h->made);
+    }
+    return REASON_ANSWERED_HERE;
+}
+
 static enum reason judge_route(struct exchange *h)
 {
     const struct http1_head *request = &h->request_head;
@@ -114,7 +193,7 @@ static enum reason judge_route(struct exchange *h)
         !bytes_equal(request->method, bytes_of("OPTIONS")))
         return REASON_TARGET_WRONG;
     h->route = find_route(h, target.path, &why);
-    return h->route ? REASON_DONE : why;
+    return h->route ? take_origin_form(h, &target) : why;
 }
 
 /* RFC 9110 section 9.2.2. */
@@ -158,8 +237,10 @@ enum reason exchange_judge(struct exchange *h)
     why = judge_route(h);
     if (why == REASON_DONE)
         why = judge_upgrade(h);
+    if (why == REASON_DONE)
+        why = judge_hops(h);
     if (why != REASON_DONE) {
-        h->is_judged = h->is_judged && why == REASON_NO_ROUTE;
+        h->is_judged = why == REASON_NO_ROUTE || why == REASON_ANSWERED_HERE;
         return why;
     }
     h->is_idempotent = is_idempotent(request);
@@ -168,11 +249,35 @@ enum reason exchange_judge(struct exchange *h)
     return REASON_DONE;
 }
 
+static int append_hops(struct exchange *h, struct bytes dropped[DROPPED_MAX],
+                       struct http1_edits *edits)
+{
+    char line[40];
+
+    if (h->hops_left == NO_HOPS_LIMIT)
+        return 0;
+    dropped[edits->dropped_count++] = bytes_of("max-forwards");
+    snprintf(line, sizeof line, "Max-Forwards: %u\r\n", h->hops_left);
+    return buf_append(&h->lines, bytes_of(line));
+}
+
 enum reason exchange_write_request(struct exchange *h)
 {
+    struct http1_edits edits = {.target = h->target};
+    struct bytes dropped[DROPPED_MAX];
+
     buf_done(&h->asking);
-    int error =
-        http1_write_request(&h->asking, &h->request_head, h->is_handshake, (struct bytes){0});
+    buf_done(&h->lines);
+    int error = forwarded_write(&h->lines, &h->request_head, &h->forwarded, &edits);
+    for (size_t i = 0; i < edits.dropped_count; i++)
+        dropped[i] = edits.dropped[i];
+    edits.dropped = dropped;
+    if (!error)
+        error = append_hops(h, dropped, &edits);
+    edits.extra = buf_bytes(&h->lines);
+    if (!error)
+        error = http1_write_request(&h->asking, &h->request_head, h->is_handshake, &edits);
+    buf_done(&h->lines);
 
     if (error == -EPERM)
         return REASON_PROTECTED_FIELD;
@@ -200,8 +305,22 @@ enum reason exchange_judge_answer(const struct exchange *h)
     return h->reply_head.status == 101 ? REASON_ANSWER_UNASKED : REASON_UPGRADE_REFUSED;
 }
 
-static enum reason written(int error)
+/* The answer's head, to `out`. */
+static enum reason write_answer(struct exchange *h, bool is_handshake, bool keeps,
+                                struct bytes date)
 {
+    struct http1_edits edits = {0};
+    unsigned version = h->request_head.minor_version;
+
+    buf_done(&h->lines);
+    int error = h->reply_head.status < 200 && !is_handshake
+                    ? 0
+                    : forwarded_write_via(&h->lines, h->reply_head.minor_version);
+    edits.extra = buf_bytes(&h->lines);
+    if (!error)
+        error =
+            http1_write_answer(&h->out, &h->reply_head, is_handshake, keeps, version, date, &edits);
+    buf_done(&h->lines);
     if (error == -EMSGSIZE)
         return REASON_ANSWER_TOO_LARGE;
     return error ? REASON_NO_MEMORY : REASON_DONE;
@@ -209,9 +328,7 @@ static enum reason written(int error)
 
 enum reason exchange_write_switch(struct exchange *h)
 {
-    return written(http1_write_answer(&h->out, &h->reply_head, true, true,
-                                      h->request_head.minor_version, (struct bytes){0},
-                                      (struct bytes){0}));
+    return write_answer(h, true, true, (struct bytes){0});
 }
 
 enum reason exchange_write_interim(struct exchange *h)
@@ -219,8 +336,7 @@ enum reason exchange_write_interim(struct exchange *h)
     enum reason why = REASON_DONE;
 
     if (h->request_head.minor_version == 1 && !h->is_handshake)
-        why = written(http1_write_answer(&h->out, &h->reply_head, false, true, 1, (struct bytes){0},
-                                         (struct bytes){0}));
+        why = write_answer(h, false, true, (struct bytes){0});
     buf_consume(&h->reply, h->read.used);
     return why;
 }
@@ -245,9 +361,7 @@ enum reason exchange_begin_download(struct exchange *h, struct stream *client,
     h->keeps = h->keeps && body.kind != BODY_UNTIL_CLOSE && !unframes;
     h->silence_usec =
         is_event_stream(&h->reply_head) ? h->route->relay.idle_usec : h->route->deadlines.response;
-    enum reason why =
-        written(http1_write_answer(&h->out, &h->reply_head, false, h->keeps,
-                                   h->request_head.minor_version, date, (struct bytes){0}));
+    enum reason why = write_answer(h, false, h->keeps, date);
     if (why != REASON_DONE)
         return why;
     buf_consume(&h->reply, h->read.used);

@@ -4,16 +4,27 @@
 
 #include "codec/http1_write.h"
 #include "codec/ws_handshake.h"
+#include "http/forwarded.h"
 #include "http/read_head.h"
 #include "http/transfer.h"
 #include "proxy/reach.h"
 
+#define NO_HOPS_LIMIT UINT32_MAX
+#define DROPPED_MAX   16
+
 struct exchange {
-    struct buf head;    /* the request head: request_head's views point into it */
-    struct buf request; /* what came behind it: a body, early frames, or the next request */
-    struct buf reply;   /* the answer head, and what came behind it */
-    struct buf asking;  /* the head for the server, until its upload begins */
-    struct buf out;     /* a head of ours on its way to the client */
+    struct buf head;      /* the request head: request_head's views point into it */
+    struct buf request;   /* what came behind it: a body, early frames, or the next request */
+    struct buf reply;     /* the answer head, and what came behind it */
+    struct buf asking;    /* the head for the server, until its upload begins */
+    struct buf out;       /* a head of ours on its way to the client */
+    struct buf lines;     /* what we add to the head that is written next */
+    struct buf made;      /* bytes of ours that views below point into: a target, a body */
+    struct http1_own own; /* for ANSWERED_HERE: what is answered */
+    struct forwarded forwarded;
+    char request_id[17];
+    struct bytes target; /* for the server; .at NULL: as received */
+    uint32_t hops_left;  /* Max-Forwards for the server; NO_HOPS_LIMIT: it is not said */
     struct read_head read;
     struct tls_accept accept;
     struct reach reach;

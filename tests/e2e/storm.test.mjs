@@ -58,7 +58,7 @@ listeners:
 timeouts: { request_head: 2s, handshake: 700ms, response: 700ms, fin: 2s, tunnel_idle: 4s, queue: 1s, body: 2s, keepalive: 500ms }
 limits: { unsent: ${n % 2 ? '64k' : '256k'} }
 pools:
-  main: { balance: ${n % 3 ? 'least_connections' : 'round_robin'}, on_removed: ${n % 4 ? 'keep' : 'close'}, servers: [ { address: ${backend.address}, max_connections: 60 } ] }
+  main: { keepalive: { idle: 1s }, balance: ${n % 3 ? 'least_connections' : 'round_robin'}, on_removed: ${n % 4 ? 'keep' : 'close'}, servers: [ { address: ${backend.address}, max_connections: 60 } ] }
 routes:
   - { match: { path: /none }, pool: main }
   - { pool: main }

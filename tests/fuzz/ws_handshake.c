@@ -24,7 +24,7 @@ static void is_handshake_behind_us(const struct http1_head *request, bool requir
     struct buf to;
 
     buf_init(&to, LIMIT_BYTES);
-    if (http1_write_request(&to, request, true, (struct bytes){0}) == 0) {
+    if (http1_write_request(&to, request, true, NULL) == 0) {
         struct bytes text = buf_bytes(&to);
         REQUIRE(http1_request_parse(text, HTTP1_FIELDS_MAX, &behind, &why) == (int)text.len);
         REQUIRE(ws_request_judge(&behind, require_key, &why) == WS_HANDSHAKE);

@@ -93,7 +93,7 @@ TEST(requests_are_rewritten)
         struct http1_head head = request(requests[i].in);
         struct buf to;
         buf_init(&to, LIMIT);
-        int error = http1_write_request(&to, &head, requests[i].is_handshake, nothing);
+        int error = http1_write_request(&to, &head, requests[i].is_handshake, NULL);
         EXPECT_ROW(requests[i].name, error == (requests[i].out ? 0 : -EPERM));
         EXPECT_ROW(requests[i].name, says(buf_bytes(&to), requests[i].out ? requests[i].out : ""));
         buf_done(&to);
@@ -153,7 +153,7 @@ TEST(answers_are_rewritten)
         buf_init(&to, LIMIT);
         EXPECT_ROW(answers[i].name,
                    http1_write_answer(&to, &head, answers[i].is_handshake, answers[i].keeps,
-                                      answers[i].minor_version, bytes_of("now"), nothing) == 0);
+                                      answers[i].minor_version, bytes_of("now"), NULL) == 0);
         EXPECT_ROW(answers[i].name, says(buf_bytes(&to), answers[i].out));
         buf_done(&to);
     }
@@ -162,34 +162,82 @@ TEST(answers_are_rewritten)
 TEST(extra_lines_come_last_and_the_date_may_be_empty)
 {
     struct http1_head asked = request(LINE "Host: x\r\n\r\n"), answered = answer(STATUS "\r\n");
-    struct bytes extra = bytes_of("X-A: 1\r\nX-B: 2\r\n");
+    const struct http1_edits extra = {.extra = bytes_of("X-A: 1\r\nX-B: 2\r\n")};
     struct buf to;
 
     buf_init(&to, LIMIT);
-    EXPECT(http1_write_request(&to, &asked, false, extra) == 0);
+    EXPECT(http1_write_request(&to, &asked, false, &extra) == 0);
     EXPECT(says(buf_bytes(&to), LINE "Host: x\r\nX-A: 1\r\nX-B: 2\r\n\r\n"));
     buf_done(&to);
-    EXPECT(http1_write_answer(&to, &answered, false, true, 1, nothing, extra) == 0);
+    EXPECT(http1_write_answer(&to, &answered, false, true, 1, nothing, &extra) == 0);
     EXPECT(says(buf_bytes(&to), STATUS "X-A: 1\r\nX-B: 2\r\n\r\n"));
+    buf_done(&to);
+}
+
+TEST(edits_replace_and_leave_out)
+{
+    static const struct bytes dropped[] = {{(const uint8_t *)"x-debug", 7}};
+    static const struct {
+        struct http1_edits edits;
+        const char *out;
+    } rows[] = {
+        {{.forwarded = FORWARDED_CHAIN_DROPPED},
+         LINE "Host: x\r\nX-Forwarded-Proto: a\r\nx-debug: 1\r\n\r\n"},
+        {{.forwarded = FORWARDED_DROPPED}, LINE "Host: x\r\nx-debug: 1\r\n\r\n"},
+        {{.dropped = dropped, .dropped_count = 1},
+         LINE "Host: x\r\nX-Forwarded-For: 1\r\nForwarded: for=1\r\nX-Forwarded-Proto: a\r\n\r\n"},
+        {{.target = {(const uint8_t *)"/b", 2}, .forwarded = FORWARDED_DROPPED},
+         "GET /b HTTP/1.1\r\nHost: x\r\nx-debug: 1\r\n\r\n"},
+    };
+    struct http1_head head = request(LINE "Host: x\r\nX-Forwarded-For: 1\r\nForwarded: for=1\r\n"
+                                          "X-Forwarded-Proto: a\r\nx-debug: 1\r\n\r\n");
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf to;
+        buf_init(&to, LIMIT);
+        EXPECT(http1_write_request(&to, &head, false, &rows[i].edits) == 0);
+        EXPECT_ROW(rows[i].out, says(buf_bytes(&to), rows[i].out));
+        buf_done(&to);
+    }
+    struct http1_head answered = answer(STATUS "X-Debug: 1\r\nA: b\r\n\r\n");
+    struct buf to;
+    buf_init(&to, LIMIT);
+    EXPECT(http1_write_answer(&to, &answered, false, true, 1, nothing, &rows[2].edits) == 0);
+    EXPECT(says(buf_bytes(&to), STATUS "A: b\r\n\r\n"));
     buf_done(&to);
 }
 
 TEST(our_own_answers)
 {
-    struct buf to;
+    static const struct {
+        struct http1_own own;
+        const char *date, *out;
+    } rows[] = {
+        {{.status = 503,
+          .type = {(const uint8_t *)"text/plain", 10},
+          .body = {(const uint8_t *)"busy\n", 5},
+          .extra = {(const uint8_t *)"Retry-After: 3\r\n", 16}},
+         "now",
+         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
+         "Date: now\r\nConnection: close\r\nRetry-After: 3\r\n\r\nbusy\n"},
+        {{.status = 299, .keeps = true},
+         "",
+         "HTTP/1.1 299 \r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"},
+        {{.status = 204, .keeps = true},
+         "",
+         "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n"},
+        {{.status = 404, .body = {(const uint8_t *)"none", 4}, .is_for_head = true, .keeps = true},
+         "",
+         "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\n"},
+    };
 
-    buf_init(&to, LIMIT);
-    EXPECT(http1_write_own(&to, 503, bytes_of("busy\n"), false, bytes_of("now"),
-                           bytes_of("Retry-After: 3\r\n")) == 0);
-    EXPECT(says(
-        buf_bytes(&to),
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        "Content-Length: 5\r\nDate: now\r\nConnection: close\r\nRetry-After: 3\r\n\r\nbusy\n"));
-    buf_done(&to);
-    EXPECT(http1_write_own(&to, 299, nothing, true, nothing, nothing) == 0);
-    EXPECT(says(buf_bytes(&to), "HTTP/1.1 299 \r\nContent-Type: text/plain; charset=utf-8\r\n"
-                                "Content-Length: 0\r\nConnection: keep-alive\r\n\r\n"));
-    buf_done(&to);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf to;
+        buf_init(&to, LIMIT);
+        EXPECT(http1_write_own(&to, &rows[i].own, bytes_of(rows[i].date)) == 0);
+        EXPECT_ROW(rows[i].out, says(buf_bytes(&to), rows[i].out));
+        buf_done(&to);
+    }
 }
 
 TEST(every_reason_has_words_for_its_status)
@@ -205,25 +253,25 @@ TEST(no_head_goes_beyond_the_limit)
 {
     struct http1_head asked = request(LINE "Host: x\r\nA: b\r\nTE: trailers\r\n\r\n");
     struct http1_head answered = answer(STATUS "A: b\r\n\r\n");
-    struct bytes extra = bytes_of("X: y\r\n");
+    const struct http1_edits extra = {.extra = bytes_of("X: y\r\n")};
     struct buf to;
 
     buf_init(&to, LIMIT);
-    EXPECT(http1_write_request(&to, &asked, false, extra) == 0);
+    EXPECT(http1_write_request(&to, &asked, false, &extra) == 0);
     uint32_t request_len = (uint32_t)buf_bytes(&to).len;
     buf_done(&to);
-    EXPECT(http1_write_answer(&to, &answered, false, false, 1, bytes_of("now"), extra) == 0);
+    EXPECT(http1_write_answer(&to, &answered, false, false, 1, bytes_of("now"), &extra) == 0);
     uint32_t answer_len = (uint32_t)buf_bytes(&to).len;
     buf_done(&to);
 
     for (uint32_t limit = 0; limit < request_len; limit++) {
         buf_init(&to, limit);
-        EXPECT(http1_write_request(&to, &asked, false, extra) == -EMSGSIZE);
+        EXPECT(http1_write_request(&to, &asked, false, &extra) == -EMSGSIZE);
         buf_done(&to);
     }
     for (uint32_t limit = 0; limit < answer_len; limit++) {
         buf_init(&to, limit);
-        EXPECT(http1_write_answer(&to, &answered, false, false, 1, bytes_of("now"), extra) ==
+        EXPECT(http1_write_answer(&to, &answered, false, false, 1, bytes_of("now"), &extra) ==
                -EMSGSIZE);
         buf_done(&to);
     }
@@ -239,13 +287,13 @@ TEST(connection_names_so_many_and_no_more)
     append(text, sizeof text, "\r\nA: 1\r\n\r\n");
     struct http1_head head = request(text);
     buf_init(&to, LIMIT);
-    EXPECT(http1_write_request(&to, &head, false, nothing) == 0);
+    EXPECT(http1_write_request(&to, &head, false, NULL) == 0);
     EXPECT(says(buf_bytes(&to), LINE "Host: x\r\n\r\n"));
     buf_done(&to);
 
     *strstr(text, "A: 1") = 0;
     append(text, sizeof text, "Connection: b\r\n\r\n");
     head = request(text);
-    EXPECT(http1_write_request(&to, &head, false, nothing) == -EMSGSIZE);
+    EXPECT(http1_write_request(&to, &head, false, NULL) == -EMSGSIZE);
     buf_done(&to);
 }

@@ -57,7 +57,7 @@ TEST(the_whole_as_it_is_shown)
     char wanted[4096];
 
     snprintf(wanted, sizeof wanted,
-             "workers: 0\nuser: \"web\"\nretries: 2\non_removed: keep\n"
+             "workers: 0\nuser: \"web\"\nretries: 2\ntraceparent: make\non_removed: keep\n"
              "admin: { listen: \"unix:/run/turnout.sock\", mode: \"0600\" }\n"
              "timeouts: { %s }\ntcp: { keepalive: 1m, user_timeout: 2m }\n"
              "limits: { request_head: 32k, response_head: 32k, headers: 100, body: 0, unsent: "

@@ -41,11 +41,35 @@ static bool parse_length(struct bytes text, uint64_t *ret_length)
     return true;
 }
 
+/* Servers that hand fields on as variables (CGI, RFC 3875 section 4.1.18) cannot tell '_' from '-'.
+ */
+static bool is_alike(struct bytes name, struct bytes framing)
+{
+    if (name.len != framing.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.at[i] == '_' ? '-' : name.at[i];
+        if (!bytes_equal_nocase((struct bytes){&c, 1}, bytes_slice(framing, i, i + 1)))
+            return false;
+    }
+    return true;
+}
+
+/* How many fields someone may take for that one, by whatever spelling. */
+static unsigned count_alike(const struct http1_head *head, const char *framing)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < head->field_count; i++)
+        count += is_alike(head->field[i].name, bytes_of(framing));
+    return count;
+}
+
 /* NONE when no framing field is there; false when they could be read in two ways. */
 static bool framing_of(const struct http1_head *head, struct http1_body *ret_body)
 {
-    unsigned lengths = http1_count(head, "content-length");
-    unsigned codings = http1_count(head, "transfer-encoding");
+    unsigned lengths = count_alike(head, "content-length");
+    unsigned codings = count_alike(head, "transfer-encoding");
     struct bytes coding = http1_find(head, "transfer-encoding");
 
     *ret_body = (struct http1_body){.kind = BODY_NONE};
@@ -143,7 +167,7 @@ static bool is_forbidden_name(const struct http1_body *b)
     struct bytes name = {b->name, b->name_len};
 
     for (size_t i = 0; i < ARRAY_LEN(forbidden); i++)
-        if (bytes_equal_nocase(name, bytes_of(forbidden[i])))
+        if (is_alike(name, bytes_of(forbidden[i])))
             return true;
     return false;
 }

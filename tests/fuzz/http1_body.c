@@ -1,5 +1,6 @@
 /* Chunked bodies: any cut of the same bytes ends at the same byte with the same payload, and there
  * where a reader that goes line by line says it ends. */
+#include "base/check.h"
 #include "codec/http1.h"
 
 #include "fuzz.h"
@@ -100,12 +101,13 @@ static bool size_of(struct bytes line, size_t *ret_size)
 
 static bool is_trailer(struct bytes line)
 {
-    static const char *const never[] = {"host", "content-length", "transfer-encoding"};
+    static const char *const never[] = {"host", "content-length", "content_length",
+                                        "transfer-encoding", "transfer_encoding"};
     struct bytes name = bytes_slice(line, 0, bytes_find(line, bytes_of(":"), 0));
 
     if (name.len == 0 || name.len == line.len)
         return false;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < ARRAY_LEN(never); i++)
         if (bytes_equal_nocase(name, bytes_of(never[i])))
             return false;
     for (size_t i = 0; i < name.len; i++)

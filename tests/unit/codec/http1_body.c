@@ -51,6 +51,10 @@ static const struct framing_row framings[] = {
     {"xchunked", "Transfer-Encoding: xchunked\r\n", IS_WRONG, 0},
     {"chunked in quotes", "Transfer-Encoding: \"chunked\"\r\n", IS_WRONG, 0},
     {"an empty coding", "Transfer-Encoding:\r\n", IS_WRONG, 0},
+    {"a length that a variable could be named after", "Content_Length: 5\r\n", IS_WRONG, 0},
+    {"both spellings of a length", "Content-Length: 5\r\nCONTENT_length: 5\r\n", IS_WRONG, 0},
+    {"a coding with an underscore", "Transfer_Encoding: chunked\r\n", IS_WRONG, 0},
+    {"other names with underscores", "Content_Lengt: 5\r\nContent-Length: 5\r\n", BODY_LENGTH, 5},
 };
 
 /* A head with the text it points into. */
@@ -203,6 +207,7 @@ static const struct {
     {"Content-Length in a trailer", TEXT("0\r\nContent-Length:")},
     {"Transfer-Encoding in a trailer", TEXT("0\r\nA: b\r\ntransfer-encoding:")},
     {"Host in a trailer", TEXT("0\r\nhOST:")},
+    {"Content_Length in a trailer", TEXT("0\r\nContent_Length:")},
 };
 
 /* Feeds pieces up to `cut` and behind it. Bytes used, or -1 when any piece was refused. */

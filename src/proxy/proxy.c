@@ -43,6 +43,8 @@ void proxy_done(struct proxy *proxy)
         close_gate(container_of(proxy->gates.next, struct gate, node));
     runner_stop_all(&proxy->worker.runner, REASON_STOPPING); /* what the closing gates let in */
     keepalive_done(&proxy->keepalive);
+    while (proxy->spares)
+        free(proxy->spare[--proxy->spares]);
     proxy->snapshot = snapshot_unref(proxy->snapshot);
     worker_done(&proxy->worker);
     proxy->tls = tls_worker_free(proxy->tls);

@@ -33,6 +33,7 @@ void transfer_done(struct transfer *transfer)
 
 static enum transfer_state flush(struct transfer *t)
 {
+    t->has_sent = t->has_sent || !buf_is_empty(&t->unsent);
     int error = stream_write_from(t->to, &t->unsent);
 
     if (!error)
@@ -46,6 +47,8 @@ static enum transfer_state flush(struct transfer *t)
 static enum transfer_state pass_on(struct transfer *t, struct bytes bytes)
 {
     ssize_t sent = stream_write(t->to, bytes);
+
+    t->has_sent = true;
 
     if (sent < 0 && sent != -EAGAIN)
         return TRANSFER_TO_LEFT;

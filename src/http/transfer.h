@@ -20,6 +20,7 @@ struct transfer {
     uint64_t moved_bytes; /* ever taken in */
     uint64_t limit_bytes; /* of a body; 0: none */
     bool has_begun;
+    bool has_sent; /* `to` has been given something */
     bool unframes; /* only the payload is passed on: for a client of HTTP/1.0, which knows no chunks
                     */
 };

@@ -372,6 +372,7 @@ static bool is_event_stream(const struct http1_head *reply)
 enum reason exchange_begin_download(struct exchange *h, struct stream *client,
                                     struct stream *server, struct bytes date)
 {
+    bool has_pending = !buf_is_empty(&h->out); /* of an interim answer */
     struct http1_body body;
 
     if (http1_response_body(&h->reply_head, h->request_head.method, &body) != REASON_DONE)
@@ -385,6 +386,7 @@ enum reason exchange_begin_download(struct exchange *h, struct stream *client,
     if (why != REASON_DONE)
         return why;
     buf_consume(&h->reply, h->read.used);
+    h->has_begun_answer = has_pending;
     transfer_init(&h->download, server, client, &h->reply, &body);
     h->download.unframes = unframes;
     transfer_put_first(&h->download, &h->out);

@@ -127,6 +127,8 @@ json_t *view_connection(const struct connection *c, bool with_story)
     set(json, "flow", text(c->flow.kind->name));
     set(json, "state", text(flow_step_name(&c->flow)));
     set(json, "client", text(texts.client));
+    if (fields.through.at)
+        set(json, "through", borrowed(fields.through));
     if (fields.listener.at)
         set(json, "listener", borrowed(fields.listener));
     if (fields.route.at)

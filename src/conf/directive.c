@@ -341,9 +341,11 @@ const char *const *directive_words(const struct directive *row)
     static const char *const mode[] = {"none", "terminate", "passthrough", NULL};
     static const char *const on_removed[] = {"keep", "close", NULL};
     static const char *const traceparent[] = {"make", "pass", NULL};
+    static const char *const proxy_in[] = {"no", "optional", "required", NULL};
+    static const char *const proxy_out[] = {"no", "v1", "v2", "v2_crc32c", NULL};
     static const char *const encoded_slashes[] = {"keep", "refuse", NULL};
     static const struct {
-        const char *name;
+        const char *name; /* of the row, or of its field */
         const char *const *words;
     } rows[] = {
         {"level", level},
@@ -352,10 +354,12 @@ const char *const *directive_words(const struct directive *row)
         {"on_removed", on_removed},
         {"encoded_slashes", encoded_slashes},
         {"traceparent", traceparent},
+        {"proxy_in", proxy_in},
+        {"proxy_out", proxy_out},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (strcmp(rows[i].name, row->name) == 0)
+        if (strcmp(rows[i].name, row->name) == 0 || strcmp(rows[i].name, row->field) == 0)
             return rows[i].words;
     return NULL;
 }

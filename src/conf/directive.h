@@ -23,6 +23,7 @@ struct directive {
     const char *preset; /* NULL: none */
     uint64_t min, max;  /* max 0: no bound */
     const char *help;
+    const char *field; /* its name in the struct */
 };
 
 struct section {

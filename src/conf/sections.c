@@ -4,7 +4,7 @@
 #include "base/check.h"
 
 #define ROW_(name, type, field, preset, min, max, reload, help)                                    \
-    {#name, TYPE_##type, RELOAD_##reload, offsetof(STRUCT, field), preset, min, max, help},
+    {#name, TYPE_##type, RELOAD_##reload, offsetof(STRUCT, field), preset, min, max, help, #field},
 
 #define SECTION(tag, shown, ...)                                                                   \
     static const char *const tag##_others[] = {__VA_ARGS__ __VA_OPT__(, ) NULL};                   \

@@ -111,6 +111,19 @@ static void load_tls(struct loader *loader, const struct tree *tls,
                     "passthrough uses no certificates: the servers have them");
 }
 
+static void check_tcp(struct loader *loader, const struct listener_settings *listener)
+{
+    if (!listener->tcp_pool)
+        return;
+    if (listener->tls_mode == TLS_PASSTHROUGH)
+        complain_at(loader, listener->tcp_mark, "leave one of the two out",
+                    "passthrough chooses the pool by server name, tcp names it");
+    if (listener->proxy_in == PROXY_IN_OPTIONAL)
+        complain_at(loader, listener->proxy_mark, "write required, or no",
+                    "with tcp a header cannot be optional: where the server speaks first, nothing "
+                    "might ever come");
+}
+
 static void load_listener(struct loader *loader, const struct tree *element, void *ret_fields)
 {
     struct listener_settings *listener = ret_fields;
@@ -123,9 +136,12 @@ static void load_listener(struct loader *loader, const struct tree *element, voi
         listener->mark = mark_of(element, "listen");
         if (!tree_find(element, "listen"))
             complain_at(loader, element->mark, hint, "\"listen\" is missing");
+        listener->tcp_mark = mark_of(element, "tcp");
+        listener->proxy_mark = mark_of(element, "proxy_protocol");
         if (child(element, "tls"))
             load_tls(loader, child(element, "tls"), listener);
     }
+    check_tcp(loader, listener);
     if (listener->listen && loader->source->is_endpoint &&
         !loader->source->is_endpoint(listener->listen))
         complain_at(loader, listener->mark, hint, "\"%s\" is no address to listen on",
@@ -268,34 +284,40 @@ static void copy_timeouts(struct loader *loader, struct route_settings *route)
         settings_keep_secret(loader, &route->lifetime_jitter);
 }
 
-static void find_pool(struct loader *loader, const struct tree *element,
-                      struct route_settings *route)
+/* SIZE_MAX, and an error, when there is none of that name. */
+static size_t find_pool_named(struct loader *loader, struct mark mark, const char *const *name)
 {
     const struct settings *settings = loader->settings;
     char hint[WORDS_BYTES] = "there are: ";
 
+    for (size_t i = 0; i < settings->pool_count; i++)
+        if (strcmp(settings->pools[i].name, *name) == 0)
+            return i;
+    if (!settings->pool_count)
+        return SIZE_MAX; /* said already */
+    list_words(hint, sizeof hint, loader->pool_names);
+    const char *near = nearest_word(*name, loader->pool_names);
+    if (near)
+        snprintf(hint, sizeof hint, "did you mean \"%s\"?", near);
+    complain_at(loader, mark, hint, "there is no pool \"%s\"", settings_shown(settings, name));
+    return SIZE_MAX;
+}
+
+static void find_pool(struct loader *loader, const struct tree *element,
+                      struct route_settings *route)
+{
     route->pool_mark = mark_of(element, "pool");
     if (!route->pool) {
         complain_at(loader, element->mark, "add pool: NAME", "\"pool\" is missing");
         route->pool = "";
         return;
     }
-    for (size_t i = 0; i < settings->pool_count; i++) {
-        if (strcmp(settings->pools[i].name, route->pool) != 0)
-            continue;
-        route->pool_index = i;
-        if (!tree_find(element, "on_removed"))
-            route->on_removed = settings->pools[i].on_removed;
+    size_t found = find_pool_named(loader, route->pool_mark, &route->pool);
+    if (found == SIZE_MAX)
         return;
-    }
-    if (!settings->pool_count)
-        return; /* said already */
-    list_words(hint, sizeof hint, loader->pool_names);
-    const char *near = nearest_word(route->pool, loader->pool_names);
-    if (near)
-        snprintf(hint, sizeof hint, "did you mean \"%s\"?", near);
-    complain_at(loader, route->pool_mark, hint, "there is no pool \"%s\"",
-                settings_shown(settings, &route->pool));
+    route->pool_index = found;
+    if (!tree_find(element, "on_removed"))
+        route->on_removed = loader->settings->pools[found].on_removed;
 }
 
 /* The host is tried alone first, so that an error points at the right key. */
@@ -413,11 +435,46 @@ static void finish_routes(struct loader *loader)
     }
 }
 
+/* A route that nothing but its pool and the general settings make. */
+static void preset_route(struct loader *loader, struct route_settings *route, size_t pool)
+{
+    const struct settings *settings = loader->settings;
+
+    section_preset(loader, &section_route, route);
+    section_preset(loader, &section_websocket, route);
+    copy_timeouts(loader, route);
+    route->pool = settings->pools[pool].name;
+    route->pool_index = pool;
+    route->on_removed = settings->pools[pool].on_removed;
+    route->mark = settings->pools[pool].mark;
+}
+
+static void make_tcp_route(struct loader *loader, struct listener_settings *listener)
+{
+    size_t pool = find_pool_named(loader, listener->tcp_mark, &listener->tcp_pool);
+
+    if (pool == SIZE_MAX)
+        return;
+    listener->tcp_route = loader_alloc(loader, sizeof *listener->tcp_route);
+    if (listener->tcp_route)
+        preset_route(loader, listener->tcp_route, pool);
+}
+
+static bool is_all_tcp(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->listener_count; i++)
+        if (!settings->listeners[i].tcp_pool)
+            return false;
+    return settings->listener_count > 0;
+}
+
 /* Without routes and with one pool everything goes there. */
 static void make_only_route(struct loader *loader, const struct tree *whole)
 {
     struct settings *settings = loader->settings;
 
+    if (is_all_tcp(settings))
+        return;
     if (settings->pool_count != 1) {
         if (settings->pool_count > 1)
             complain_at(loader, whole->mark, "add routes: [ { match: { host: ... }, pool: ... } ]",
@@ -427,12 +484,7 @@ static void make_only_route(struct loader *loader, const struct tree *whole)
     settings->routes = loader_alloc(loader, sizeof *settings->routes);
     if (!settings->routes)
         return;
-    section_preset(loader, &section_route, settings->routes);
-    section_preset(loader, &section_websocket, settings->routes);
-    copy_timeouts(loader, settings->routes);
-    settings->routes->pool = settings->pools[0].name;
-    settings->routes->on_removed = settings->pools[0].on_removed;
-    settings->routes->mark = settings->pools[0].mark;
+    preset_route(loader, settings->routes, 0);
     settings->route_count = 1;
 }
 
@@ -512,6 +564,25 @@ static void check_listener(struct loader *loader, size_t number)
     }
 }
 
+/* Where a header is waited for, someone must be trusted to send one. */
+static void check_introduction(struct loader *loader, const struct listener_settings *listener)
+{
+    const struct settings *settings = loader->settings;
+    bool is_unix = strncmp(listener->listen, "unix:", 5) == 0, is_there = false;
+
+    if (listener->proxy_in == PROXY_IN_NO)
+        return;
+    for (size_t i = 0; i < settings->trusted_proxy_count && !is_there; i++)
+        is_there = settings->trusted_proxies[i] &&
+                   (strcmp(settings->trusted_proxies[i], "unix") == 0) == is_unix;
+    if (!is_there)
+        complain_at(loader, listener->proxy_mark,
+                    is_unix ? "add trusted_proxies: [ unix ] at the top of the file"
+                            : "add trusted_proxies: [ ADDRESS ] at the top of the file",
+                    "nobody may speak PROXY here: trusted_proxies names %s",
+                    is_unix ? "no \"unix\"" : "no address");
+}
+
 static void load_listeners(struct loader *loader, const struct tree *whole)
 {
     struct settings *settings = loader->settings;
@@ -522,8 +593,10 @@ static void load_listeners(struct loader *loader, const struct tree *whole)
     settings->listeners =
         load_list(loader, child(whole, "listeners"), "listeners", sizeof *settings->listeners,
                   load_listener, &settings->listener_count);
-    for (size_t i = 0; i < settings->listener_count; i++)
+    for (size_t i = 0; i < settings->listener_count; i++) {
         check_listener(loader, i);
+        check_introduction(loader, &settings->listeners[i]);
+    }
     if (child(whole, "listeners") && child(whole, "listeners")->kind == TREE_LIST &&
         !child(whole, "listeners")->first)
         complain_at(loader, child(whole, "listeners")->mark, "add { listen: 127.0.0.1:8080 }",
@@ -548,6 +621,9 @@ static void load_whole(struct loader *loader, const struct tree *whole)
                   sizeof *settings->trusted_proxies, load_proxy, &settings->trusted_proxy_count);
     load_listeners(loader, whole);
     load_pools(loader, whole);
+    for (size_t i = 0; i < settings->listener_count; i++)
+        if (settings->listeners[i].tcp_pool)
+            make_tcp_route(loader, &settings->listeners[i]);
     if (child(whole, "routes"))
         settings->routes = load_list(loader, child(whole, "routes"), "routes",
                                      sizeof *settings->routes, load_route, &settings->route_count);

@@ -26,6 +26,8 @@ struct limits {
 enum on_removed { ON_REMOVED_KEEP, ON_REMOVED_CLOSE };
 enum tls_mode { TLS_NONE, TLS_TERMINATE, TLS_PASSTHROUGH };
 enum traceparent { TRACEPARENT_MAKE, TRACEPARENT_PASS };
+enum proxy_in { PROXY_IN_NO, PROXY_IN_OPTIONAL, PROXY_IN_REQUIRED };
+enum proxy_out { PROXY_OUT_NO, PROXY_OUT_V1, PROXY_OUT_V2, PROXY_OUT_V2_CRC32C };
 enum encoded_slashes { ENCODED_SLASHES_KEEP, ENCODED_SLASHES_REFUSE };
 
 struct certificate_settings {
@@ -41,6 +43,10 @@ struct listener_settings {
     enum tls_mode tls_mode;
     struct certificate_settings *certificates;
     size_t certificate_count;
+    enum proxy_in proxy_in;           /* proxy_protocol */
+    const char *tcp_pool;             /* NULL: HTTP is spoken here, or TLS passes through */
+    struct route_settings *tcp_route; /* for `tcp`, made up of general settings; else NULL */
+    struct mark tcp_mark, proxy_mark;
 };
 
 struct server_settings {
@@ -53,6 +59,7 @@ struct pool_settings {
     struct mark mark;
     const char *name;
     const char *balance;
+    enum proxy_out proxy_out; /* proxy_protocol */
     enum on_removed on_removed;
     uint64_t keepalive_idle, keepalive_max;
     struct server_settings *servers;
@@ -101,7 +108,7 @@ struct settings {
     const void **secrets;     /* fields whose value came from { file } or { env } */
     size_t secret_count;
     struct route_settings
-        *routes; /* never none: without routes and with one pool, one that takes all */
+        *routes; /* without routes and with one pool, one that takes all; none only if all is tcp */
     size_t route_count;
 };
 

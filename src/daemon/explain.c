@@ -160,6 +160,8 @@ static int say_gate(const struct snapshot *snapshot, const struct asked *asked,
                     const struct gate_spec **ret_gate)
 {
     static const char *const modes[] = {"plain", "TLS ends here", "TLS passes through"};
+    static const char *const introductions[] = {"", ", PROXY by trusted_proxies if they like",
+                                                ", PROXY by trusted_proxies only"};
     bool by_port;
     const struct gate_spec *gate = find_gate(snapshot, asked, &by_port);
 
@@ -170,7 +172,8 @@ static int say_gate(const struct snapshot *snapshot, const struct asked *asked,
         return 1;
     }
     bool speaks_tls = gate->settings->tls_mode != TLS_NONE;
-    printf("listener   %s (%s)%s\n", gate->settings->listen, modes[gate->settings->tls_mode],
+    printf("listener   %s (%s%s%s)%s\n", gate->settings->listen, modes[gate->settings->tls_mode],
+           gate->tcp ? ", then bytes as they are" : "", introductions[gate->settings->proxy_in],
            by_port ? ""
                    : "; no listener has the URL's port, this is the first that speaks its scheme");
     if (speaks_tls == asked->is_tls)
@@ -248,7 +251,11 @@ static void say_choice(const struct route *route)
     size_t member = 0;
     struct server *server = pool_pick(route->pool, &none, &member, &choice);
 
-    printf("pool       %s, %s\n", pool_name(route->pool), pool_balancer(route->pool)->name);
+    static const char *const headers[] = {"", ", told by PROXY v1", ", told by PROXY v2",
+                                          ", told by PROXY v2 with CRC32C"};
+
+    printf("pool       %s, %s%s\n", pool_name(route->pool), pool_balancer(route->pool)->name,
+           headers[pool_proxy_protocol(route->pool)]);
     for (size_t i = 0; i < pool_count(route->pool); i++) {
         printf("%s %s, weight %u", i == 0 ? "servers   " : "          ",
                pool_server(route->pool, i)->name, pool_weight(route->pool, i));
@@ -286,6 +293,18 @@ static int explain_passthrough(const struct snapshot *snapshot, const struct ask
         return refused(REASON_NO_ROUTE);
     printf("route      %s: by server name (SNI); paths are not seen\n", route->name);
     say_choice(route);
+    return 0;
+}
+
+static int explain_tcp(const struct gate_spec *gate)
+{
+    const struct timeouts *t = &gate->tcp->settings->timeouts;
+
+    printf("request    none is read: whatever comes is relayed at layer 4\n");
+    say_choice(gate->tcp);
+    printf("timeouts   connect %g s, tunnel_idle %g s, fin %g s, lifetime %g s (0: none)\n",
+           (double)t->connect / 1e6, (double)t->tunnel_idle / 1e6, (double)t->fin / 1e6,
+           (double)t->lifetime / 1e6);
     return 0;
 }
 
@@ -339,7 +358,9 @@ int explain_request(const struct options *options)
     const struct gate_spec *gate = NULL;
     int code = snapshot ? say_gate(snapshot, asked, &gate) : 1;
 
-    if (snapshot && code == 0)
+    if (snapshot && code == 0 && gate->tcp)
+        code = explain_tcp(gate);
+    else if (snapshot && code == 0)
         code = gate->settings->tls_mode == TLS_PASSTHROUGH ? explain_passthrough(snapshot, asked)
                                                            : explain_http(snapshot, asked);
     snapshot_unref(snapshot);

@@ -578,6 +578,22 @@ const char *stream_tls_name(const struct stream *stream)
     return name ? name : "";
 }
 
+const char *stream_tls_cipher(const struct stream *stream)
+{
+    return stream->tls ? SSL_get_cipher_name(stream->tls->ssl) : "";
+}
+
+struct bytes stream_tls_alpn(const struct stream *stream)
+{
+    struct bytes alpn = {0};
+    unsigned len = 0;
+
+    if (stream->tls)
+        SSL_get0_alpn_selected(stream->tls->ssl, &alpn.at, &len);
+    alpn.len = len;
+    return alpn;
+}
+
 bool stream_tls_was_truncated(const struct stream *stream)
 {
     return stream->tls && stream->tls->was_truncated;

@@ -49,4 +49,6 @@ void tls_accept_start(struct tls_accept *accept, struct flow *parent, struct str
 /* For log and admin: "TLSv1.3", and the SNI that the client named ("" when none); "" when plain. */
 const char *stream_tls_version(const struct stream *stream);
 const char *stream_tls_name(const struct stream *stream);
+const char *stream_tls_cipher(const struct stream *stream); /* "TLS_AES_128_GCM_SHA256"; "" */
+struct bytes stream_tls_alpn(const struct stream *stream);  /* what was agreed on; empty: nothing */
 bool stream_tls_was_truncated(const struct stream *stream); /* it ended without close_notify */

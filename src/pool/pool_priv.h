@@ -25,6 +25,7 @@ struct pool {
     struct pool_state *state; /* counted */
     char *name;
     struct pool_keepalive keepalive;
+    enum proxy_out proxy_protocol;
     atomic_uint waiting; /* for this pool; written under the queue's lock */
     uint64_t full_round; /* the last in which its first waiter got nothing; under the same lock */
     uint16_t *slot;      /* members by address: a hash table of index + 1, 0 where none is */

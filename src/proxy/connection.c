@@ -2,11 +2,12 @@
 #include "proxy/connection.h"
 
 #include "net/tcp.h"
+#include "proxy/introduction.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-_Static_assert(sizeof(struct connection) <= 784, "the price of an idle connection is a promise");
+_Static_assert(sizeof(struct connection) <= 792, "the price of an idle connection is a promise");
 
 #define RECLAIM_USEC 1000000u
 
@@ -49,6 +50,13 @@ void connection_forget_trail(struct connection *c)
     c->trail.count = 0;
     free(TAKE(c->given_id));
     connection_entered(&c->flow);
+}
+
+struct tls_context *connection_tls(const struct connection *c)
+{
+    const struct gate_spec *gate = &c->snapshot->gates[c->gate];
+
+    return gate->tls ? gate->tls[worker_of(&c->flow)->runner.number] : NULL;
 }
 
 void connection_release_seat(struct connection *c)
@@ -160,6 +168,8 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
 
     fields.connection = c->flow.number;
     fields.client = bytes_of(address_write(&c->from, texts->client));
+    if (c->introduction && !c->introduction->preface)
+        fields.through = bytes_of(address_write(&c->introduction->through, texts->through));
     if (c->gate < c->snapshot->settings->listener_count)
         fields.listener = text(c->snapshot->settings->listeners[c->gate].listen);
     if (c->route) {
@@ -174,8 +184,8 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
     if (c->given_id) {
         fields.request_id = text(c->given_id);
     } else if (c->request_id) {
-        bytes_write_hex(c->request_id, texts->request_id);
-        texts->request_id[16] = '\0';
+        snprintf(texts->request_id, sizeof texts->request_id, "%016llx",
+                 (unsigned long long)c->request_id);
         fields.request_id = text(texts->request_id);
     }
     if (c->handshake_usec)
@@ -231,6 +241,7 @@ void connection_end(struct connection *c)
     connection_release_seat(c);
     free(TAKE(c->choice));
     free(TAKE(c->given_id));
+    c->introduction = introduction_free(c->introduction);
     list_remove(&c->node);
     c->snapshot = snapshot_unref(c->snapshot);
 }

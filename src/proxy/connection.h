@@ -22,19 +22,20 @@ struct connection {
     struct stream client;
     struct stream *server; /* heap: it may outlive this client, in keepalive; NULL: none */
     struct relay relay;
-    struct snapshot *snapshot; /* the one it was routed by; counted */
-    const struct route *route; /* in it; NULL before */
-    struct server *chosen;     /* a seat on it is taken; NULL: none */
-    struct choice *choice;     /* why; NULL: not yet, or no memory */
+    struct snapshot *snapshot;         /* the one it was routed by; counted */
+    const struct route *route;         /* in it; NULL before */
+    struct server *chosen;             /* a seat on it is taken; NULL: none */
+    struct choice *choice;             /* why; NULL: not yet, or no memory */
+    struct introduction *introduction; /* by the proxy in front; NULL: none, or not yet */
+    char *given_id; /* the request's own X-Request-Id, instead of request_id; NULL: none */
     uint64_t opened_usec;
     uint64_t request_id;
     uint32_t handshake_usec; /* from the request's first byte to the 101's last */
     struct address peer;
     struct address
-        from;       /* whom the present request is from: the peer, or what trusted proxies say */
-    char *given_id; /* the request's own X-Request-Id, instead of request_id; NULL: none */
-    uint16_t port;  /* ours, that the client connected to; 0: a Unix socket */
-    uint16_t gate;  /* number of the gate in the snapshot at its beginning */
+        from;      /* whom the present request is from: the peer, or what trusted proxies say */
+    uint16_t port; /* ours, that the client connected to; 0: a Unix socket */
+    uint16_t gate; /* number of the gate in the snapshot at its beginning */
     uint8_t end_reason; /* what to say instead of RECLAIMED; 0: nothing */
     bool is_tunnel;     /* the relay was reached: `open` is logged and counted */
     struct trail trail;
@@ -55,6 +56,9 @@ void connection_end(struct connection *c);
 void connection_entered(struct flow *flow);         /* FLOW_IN's `told`: keeps the trail */
 void connection_forget_trail(struct connection *c); /* a new request begins */
 
+/* Of the listener, for this worker; NULL: TLS does not end here. */
+struct tls_context *connection_tls(const struct connection *c);
+
 void connection_release_seat(struct connection *c); /* harmless without one */
 void connection_close_server(struct connection *c); /* harmless without one */
 
@@ -68,7 +72,7 @@ void connection_close_tunnel(struct connection *c, enum reason reason);
 
 /* What is known of the connection, as log fields; texts live in `texts`. */
 struct connection_texts {
-    char client[ADDRESS_TEXT_BYTES], request_id[17], letters[3];
+    char client[ADDRESS_TEXT_BYTES], through[ADDRESS_TEXT_BYTES], request_id[17], letters[3];
 };
 struct log_fields connection_fields(const struct connection *c, enum reason reason,
                                     struct connection_texts *texts);

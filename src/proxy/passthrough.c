@@ -1,14 +1,19 @@
-/* The flow of a TLS connection that ends at the server: its ClientHello is read in passing, routed
- * by the name in it (SNI), and from then on everything, the hello first, is relayed untouched. */
+/* The flow of what is relayed without being understood. TLS that ends at the server: its
+ * ClientHello is read in passing, routed by the name in it (SNI), and from then on everything, the
+ * hello first, is relayed untouched. And `tcp` listeners: their pool is named, so nothing is read
+ * at all, and who speaks first is no matter of ours; TLS may end here before. */
 #include "codec/tls_hello.h"
+#include "proxy/introduction.h"
 #include "proxy/reach.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define PASSTHROUGH_STEPS(STEP)                                                                    \
+    STEP(hear_proxy)   /* PROXY protocol: until it is said who the client is */                    \
+    STEP(secure)       /* TLS that ends here: until its handshake is done */                       \
     STEP(read_hello)   /* until the ClientHello is whole */                                        \
-    STEP(choose_route) /* by server name; policy only */                                           \
+    STEP(choose_route) /* by server name, or the listener's; policy only */                        \
     STEP(pick_server)  /* waits only in the pool's queue */                                        \
     STEP(dial)         /* until connected; another server on failure */                            \
     STEP(relay)        /* layer 4 until an end leaves */
@@ -19,9 +24,10 @@
 struct hello {
     struct buf in;
     struct reach reach;
+    struct tls_accept accept;
     struct tls_hello parsed;
     uint64_t began_usec;
-    uint8_t memory[TLS_HELLO_MAX_BYTES];
+    uint8_t memory[TLS_HELLO_MAX_BYTES]; /* where there is a hello to read */
 };
 
 struct passthrough {
@@ -41,11 +47,41 @@ static struct hello *hello_free(struct hello *hello)
     return NULL;
 }
 
+static const struct route *tcp_route(const struct passthrough *p)
+{
+    return p->c.snapshot->gates[p->c.gate].tcp;
+}
+
+static enum next hear_proxy(struct passthrough *p)
+{
+    return introduction_hear(&p->c);
+}
+
+static enum next secure(struct passthrough *p)
+{
+    struct tls_context *context = connection_tls(&p->c);
+    struct flow *child = &p->hello->accept.flow;
+
+    if (!context)
+        return NEXT;
+    if (!flow_is_started(child))
+        tls_accept_start(&p->hello->accept, &p->c.flow, &p->c.client, context,
+                         p->c.snapshot->deadlines.request_head);
+    if (!flow_is_over(child))
+        return flow_wait_child(&p->c.flow, child);
+    if (child->reason != REASON_DONE)
+        return flow_leave(&p->c.flow, child->reason);
+    flow_adopt(&p->c.flow, &p->c.client.source, REASON_CLIENT_LEFT);
+    return NEXT;
+}
+
 static enum next read_hello(struct passthrough *p)
 {
     struct hello *h = p->hello;
     int used;
 
+    if (tcp_route(p))
+        return NEXT;
     while (!(used = tls_hello_parse(buf_bytes(&h->in), h->memory, &h->parsed))) {
         ssize_t got = stream_read_into(&p->c.client, &h->in, worker_of(&p->c.flow)->scratch);
         if (got == -EAGAIN)
@@ -66,12 +102,15 @@ static enum next read_hello(struct passthrough *p)
 static enum next choose_route(struct passthrough *p)
 {
     p->c.request_id = random_next(&proxy_of(&p->c.flow)->random) | 1;
-    p->c.route = snapshot_route_by_name(p->c.snapshot, p->hello->parsed.server_name);
+    p->c.route = tcp_route(p);
+    if (!p->c.route)
+        p->c.route = snapshot_route_by_name(p->c.snapshot, p->hello->parsed.server_name);
     if (!p->c.route)
         return flow_leave(&p->c.flow, REASON_NO_ROUTE);
     if (proxy_of(&p->c.flow)->is_draining)
         return flow_leave(&p->c.flow, REASON_STOPPING);
     reach_begin(&p->hello->reach);
+    p->hello->reach.server_name = p->hello->parsed.server_name;
     return NEXT;
 }
 
@@ -123,9 +162,9 @@ static void passthrough_leave(struct passthrough *p)
     connection_end(&p->c);
 }
 
-static struct hello *hello_new(uint64_t now_usec)
+static struct hello *hello_new(uint64_t now_usec, bool is_read)
 {
-    struct hello *hello = malloc(sizeof *hello);
+    struct hello *hello = malloc(is_read ? sizeof *hello : offsetof(struct hello, memory));
 
     if (!hello)
         return NULL;
@@ -138,7 +177,8 @@ static struct hello *hello_new(uint64_t now_usec)
 void passthrough_start(struct proxy *proxy, unsigned gate, int take_fd, const struct address *peer)
 {
     struct passthrough *p = calloc(1, sizeof *p);
-    struct hello *hello = hello_new(proxy->worker.runner.loop.now_usec);
+    bool is_tcp = proxy->snapshot->gates[gate].tcp;
+    struct hello *hello = hello_new(proxy->worker.runner.loop.now_usec, !is_tcp);
 
     if (!p || !hello) {
         free(p);

@@ -43,8 +43,6 @@ void proxy_done(struct proxy *proxy)
         close_gate(container_of(proxy->gates.next, struct gate, node));
     runner_stop_all(&proxy->worker.runner, REASON_STOPPING); /* what the closing gates let in */
     keepalive_done(&proxy->keepalive);
-    while (proxy->spares)
-        free(proxy->spare[--proxy->spares]);
     proxy->snapshot = snapshot_unref(proxy->snapshot);
     worker_done(&proxy->worker);
     proxy->tls = tls_worker_free(proxy->tls);
@@ -64,7 +62,7 @@ static void turn_away(struct gate *gate, int take_fd, const struct address *peer
     struct log_fields fields = log_fields_none();
     char client[ADDRESS_TEXT_BYTES], letters[3];
 
-    if (settings->tls_mode == TLS_NONE) {
+    if (settings->tls_mode == TLS_NONE && !settings->tcp_pool) {
         sys_send(take_fd, bytes_of(answer));
         fields.status = row->http_status;
     }
@@ -87,7 +85,7 @@ static void on_accept(struct listener_sink *sink, int take_fd, const struct addr
 
     if (is_short)
         turn_away(gate, take_fd, peer);
-    else if (settings->tls_mode == TLS_PASSTHROUGH)
+    else if (settings->tls_mode == TLS_PASSTHROUGH || settings->tcp_pool)
         passthrough_start(gate->proxy, gate->number, take_fd, peer);
     else
         tunnel_start(gate->proxy, gate->number, take_fd, peer);

@@ -2,6 +2,9 @@
  * this request is not tried again; at most 1 + retries servers are. */
 #include "proxy/reach.h"
 
+#include "proxy/introduction.h"
+
+#include <errno.h>
 #include <stdlib.h>
 
 void reach_begin(struct reach *reach)
@@ -30,6 +33,7 @@ enum next reach_redial(struct reach *reach, struct connection *c)
 
     connection_close_server(c);
     reach->is_reused = false;
+    reach->introduced_bytes = 0;
     c->server = calloc(1, sizeof *c->server);
     if (!c->server)
         return flow_fail(&c->flow, REASON_NO_MEMORY);
@@ -42,7 +46,8 @@ static enum next connect_chosen(struct reach *reach, struct connection *c)
 {
     reach->attempts++;
     connection_close_server(c);
-    c->server = keepalive_take(&proxy_of(&c->flow)->keepalive, c->chosen);
+    if (!pool_proxy_protocol(c->route->pool))
+        c->server = keepalive_take(&proxy_of(&c->flow)->keepalive, c->chosen);
     reach->is_reused = c->server;
     if (!reach->is_reused)
         return reach_redial(reach, c);
@@ -93,6 +98,29 @@ void reach_give_up(struct reach *reach, struct connection *c, enum reason reason
     connection_release_seat(c);
 }
 
+/* The server hears who the client is before it hears anything else. */
+static enum next introduce(struct reach *reach, struct connection *c, unsigned pick_step)
+{
+    enum proxy_out version = pool_proxy_protocol(c->route->pool);
+    uint8_t header[PROXY_OUT_MAX_BYTES];
+
+    if (!version)
+        return NEXT;
+    size_t len = introduction_write(c, version, reach->server_name, header);
+    struct bytes rest = bytes_slice((struct bytes){header, len}, reach->introduced_bytes, len);
+    ssize_t sent = stream_write(c->server, rest);
+    if (sent < 0 && sent != -EAGAIN) {
+        reach_give_up(reach, c, REASON_CONNECT_REFUSED);
+        return flow_goto(&c->flow, pick_step);
+    }
+    if (sent > 0)
+        reach->introduced_bytes += (size_t)sent;
+    if (reach->introduced_bytes == len)
+        return NEXT;
+    return flow_wait_source(&c->flow, &c->server->source, WRITABLE,
+                            WITHIN(c->route->deadlines.connect, REASON_CONNECT_TOO_SLOW));
+}
+
 enum next reach_dial(struct reach *reach, struct connection *c, unsigned pick_step)
 {
     struct flow *child = &reach->dial.flow;
@@ -103,7 +131,7 @@ enum next reach_dial(struct reach *reach, struct connection *c, unsigned pick_st
         return flow_wait_child(&c->flow, child);
     if (child->reason == REASON_DONE) {
         flow_adopt(&c->flow, &c->server->source, REASON_DONE);
-        return NEXT;
+        return introduce(reach, c, pick_step);
     }
 
     reach_give_up(reach, c, child->reason);

@@ -11,8 +11,10 @@ struct reach {
     struct waiter *waiter; /* NULL: not in the queue */
     size_t member;         /* of the pool: the chosen one */
     unsigned attempts;
-    bool is_reused;      /* the connection had rested in keepalive */
-    uint8_t last_reason; /* why the last server was not reached; 0: none was tried */
+    struct bytes server_name; /* for the PROXY header: what a ClientHello asks for; borrowed */
+    size_t introduced_bytes;  /* of that header, told already */
+    bool is_reused;           /* the connection had rested in keepalive */
+    uint8_t last_reason;      /* why the last server was not reached; 0: none was tried */
 };
 
 void reach_begin(struct reach *reach); /* a new request: nothing is tried yet */

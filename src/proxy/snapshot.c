@@ -56,7 +56,7 @@ static void set_keepalive(struct pool *pool, const struct pool_settings *setting
 {
     const struct pool_keepalive keepalive = {
         .idle_usec = forever_if_none(settings->keepalive_idle),
-        .max = (uint32_t)settings->keepalive_max,
+        .max = settings->proxy_out ? 0 : (uint32_t)settings->keepalive_max,
     };
 
     pool_set_keepalive(pool, &keepalive);
@@ -93,6 +93,8 @@ static void build_pool(struct build *b, size_t number)
         out_of_memory(b);
     else
         set_keepalive(b->made->pools[number], settings);
+    if (!error)
+        pool_set_proxy_protocol(b->made->pools[number], settings->proxy_out);
     free(members);
 }
 
@@ -135,20 +137,24 @@ static void build_rule(struct build *b, const struct route_settings *settings, s
         out_of_memory(b);
 }
 
-static void build_route(struct build *b, size_t number)
+static struct route route_of(const struct snapshot *made, const struct route_settings *settings)
 {
-    struct snapshot *made = b->made;
-    const struct route_settings *settings = &made->settings->routes[number];
-    struct route *route = &made->routes[number];
-
-    *route = (struct route){
+    return (struct route){
         .name = settings->name,
-        .number = (unsigned)number,
         .pool = made->pools[settings->pool_index],
         .settings = settings,
         .deadlines = deadlines_of(&settings->timeouts),
         .relay = relay_opts_of(made->settings, &settings->timeouts),
     };
+}
+
+static void build_route(struct build *b, size_t number)
+{
+    const struct route_settings *settings = &b->made->settings->routes[number];
+    struct route *route = &b->made->routes[number];
+
+    *route = route_of(b->made, settings);
+    route->number = (unsigned)number;
     build_rule(b, settings, route);
 }
 
@@ -273,6 +279,15 @@ static void make_contexts(struct build *b, struct gate_spec *gate, const struct 
     }
 }
 
+static void build_tcp_route(struct build *b, struct gate_spec *gate)
+{
+    gate->tcp = calloc(1, sizeof *gate->tcp);
+    if (gate->tcp)
+        *gate->tcp = route_of(b->made, gate->settings->tcp_route);
+    else
+        out_of_memory(b);
+}
+
 static void build_gate(struct build *b, size_t number)
 {
     struct gate_spec *gate = &b->made->gates[number];
@@ -284,6 +299,8 @@ static void build_gate(struct build *b, size_t number)
         report_add(b->report, settings->mark,
                    "write 127.0.0.1:8080, \"[::1]:8080\" or \"unix:/run/x.sock\"",
                    "\"%s\" is no address to listen on", settings->listen);
+    if (settings->tcp_route)
+        build_tcp_route(b, gate);
     if (settings->tls_mode != TLS_TERMINATE)
         return;
     if (read_pems(b, settings, &pems)) {
@@ -311,7 +328,7 @@ static struct snapshot *allocate(struct settings *take_settings)
     atomic_init(&made->references, 1);
     made->settings = take_settings;
     made->pools = calloc(take_settings->pool_count, sizeof(struct pool *));
-    made->routes = calloc(take_settings->route_count, sizeof *made->routes);
+    made->routes = calloc(take_settings->route_count + 1, sizeof *made->routes);
     made->gates = calloc(take_settings->listener_count, sizeof *made->gates);
     if (!made->pools || !made->routes || !made->gates)
         return snapshot_unref(made);
@@ -356,6 +373,7 @@ static void free_gate(struct gate_spec *gate, unsigned workers)
     for (unsigned i = 0; gate->tls && i < workers; i++)
         tls_context_unref(gate->tls[i]);
     free(gate->tls);
+    free(gate->tcp);
 }
 
 static void free_all(struct snapshot *snapshot)

@@ -29,6 +29,7 @@ struct gate_spec { /* a listener */
     struct endpoint endpoint;
     struct tls_context **tls; /* one per worker, for TLS_TERMINATE; else NULL */
     uint64_t certificates_hash;
+    struct route *tcp; /* where everything goes that comes here; NULL: HTTP, or passthrough */
 };
 
 struct snapshot {

@@ -356,3 +356,59 @@ TEST(an_anchor_serves_two_places)
     EXPECT(strcmp(settings->pools[1].balance, "round_robin") == 0);
     settings_free(settings);
 }
+
+#define ONE_POOL "pools: { a: { servers: [ x:1 ] } }\n"
+#define POOL_A   "pools: { a: { servers: [ x:1 ] }, b: { servers: [ x:1 ], proxy_protocol: v2 } }\n"
+
+TEST(who_may_introduce_clients)
+{
+    expect_errors("listeners: [ { listen: x:1, proxy_protocol: required } ]\n" ONE_POOL,
+                  "f:1:45 nobody may speak PROXY here: trusted_proxies names no address | "
+                  "add trusted_proxies: [ ADDRESS ] at the top of the file\n");
+    expect_errors(
+        "trusted_proxies: [ unix ]\nlisteners: [ { listen: x:1, proxy_protocol: optional } "
+        "]\n" ONE_POOL,
+        "f:2:45 nobody may speak PROXY here: trusted_proxies names no address | "
+        "add trusted_proxies: [ ADDRESS ] at the top of the file\n");
+    expect_errors("trusted_proxies: [ \"::1\" ]\nlisteners: [ { listen: \"unix:/x\", "
+                  "proxy_protocol: optional } ]\n" ONE_POOL,
+                  "f:2:51 nobody may speak PROXY here: trusted_proxies names no \"unix\" | "
+                  "add trusted_proxies: [ unix ] at the top of the file\n");
+    expect_errors(
+        "trusted_proxies: [ unix, \"::1\" ]\nlisteners: [ { listen: \"unix:/x\", "
+        "proxy_protocol: optional }, { listen: x:1, proxy_protocol: required } ]\n" ONE_POOL,
+        "");
+    expect_errors("listeners: [ { listen: x:1, proxy_protocol: yes } ]\n" ONE_POOL,
+                  "f:1:45 listeners.proxy_protocol: \"yes\" will not do | "
+                  "write one of: no, optional, required\n");
+}
+
+TEST(a_tcp_listener_has_a_route_of_its_own)
+{
+    struct settings *settings = settings_of("timeouts: { tunnel_idle: 7s }\n"
+                                            "listeners: [ { listen: x:1, tcp: b } ]\n" POOL_A);
+    const struct listener_settings *listener = &settings->listeners[0];
+
+    EXPECT(settings->route_count == 0 && listener->tcp_route);
+    EXPECT(listener->tcp_route->pool_index == 1 && strcmp(listener->tcp_route->pool, "b") == 0);
+    EXPECT(listener->tcp_route->timeouts.tunnel_idle == 7000000);
+    EXPECT(settings->pools[1].proxy_out == PROXY_OUT_V2 &&
+           settings->pools[0].proxy_out == PROXY_OUT_NO);
+    settings_free(settings);
+}
+
+TEST(tcp_listeners_that_will_not_do)
+{
+    expect_errors("listeners: [ { listen: x:1, tcp: c } ]\n" POOL_A,
+                  "f:1:34 there is no pool \"c\" | there are: a, b\n");
+    expect_errors("listeners: [ { listen: x:1, tcp: a, tls: { mode: passthrough } } ]\n" POOL_A,
+                  "f:1:34 passthrough chooses the pool by server name, tcp names it | "
+                  "leave one of the two out\n");
+    expect_errors("trusted_proxies: [ \"::1\" ]\n"
+                  "listeners: [ { listen: x:1, tcp: a, proxy_protocol: optional } ]\n" POOL_A,
+                  "f:2:53 with tcp a header cannot be optional: where the server speaks first, "
+                  "nothing might ever come | write required, or no\n");
+    expect_errors("listeners: [ { listen: x:1, tcp: a }, { listen: x:2 } ]\n" POOL_A,
+                  "f:1:1 with more than one pool, \"routes\" must say which is meant | "
+                  "add routes: [ { match: { host: ... }, pool: ... } ]\n");
+}

@@ -2,8 +2,6 @@
 
 #include "test.h"
 
-#include <stdio.h>
-
 static struct cidr_set trust;
 static const struct cidr_set nobody;
 

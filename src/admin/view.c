@@ -93,12 +93,26 @@ static json_t *view_choice(const struct connection *c)
     return json;
 }
 
+/* Which tier serves it, for how long already, and why no better one does. */
+static json_t *view_lane(const struct relay *relay, unsigned lane)
+{
+    const char *why = relay_lane_why(relay, lane);
+    json_t *json = json_object();
+
+    set(json, "tier", text(relay_lane_tier(relay, lane)));
+    set(json, "since_usec", number(relay_lane_tier_usec(relay, lane)));
+    set(json, "no_better", why ? text(why) : json_null());
+    return json;
+}
+
 static void add_relay(json_t *json, const struct connection *c)
 {
     const struct relay *relay = &c->relay;
     uint64_t now = now_of(&c->flow);
 
-    set(json, "tier", text(relay_tier_name(relay->tier)));
+    set(json, "tier", text(relay_tier_name(relay->tier[relay->tier[0] < relay->tier[1] ? 0 : 1])));
+    set(json, "to_server_relay", view_lane(relay, 0));
+    set(json, "to_client_relay", view_lane(relay, 1));
     set(json, "to_server_bytes", number(relay_moved_bytes(relay, 0)));
     set(json, "to_client_bytes", number(relay_moved_bytes(relay, 1)));
     set(json, "to_server_unsent_bytes", number(relay_unsent_bytes(relay, 0)));

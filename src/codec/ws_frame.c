@@ -165,6 +165,19 @@ bool ws_track_at_boundary(const struct ws_track *track)
     return !(track->flags & UNALIGNED) && !track->have && !track->left;
 }
 
+uint64_t ws_track_payload_left(const struct ws_track *track)
+{
+    if (track->flags & UNALIGNED)
+        return UINT64_MAX;
+    return track->have ? 0 : track->left;
+}
+
+void ws_track_skip(struct ws_track *track, uint64_t len)
+{
+    if (!(track->flags & UNALIGNED))
+        track->left -= len;
+}
+
 size_t ws_close_write(uint16_t code, const uint8_t mask[4], uint8_t ret_frame[8])
 {
     const uint8_t body[2] = {(uint8_t)(code >> 8), (uint8_t)code};

@@ -38,6 +38,11 @@ void ws_track_feed(struct ws_track *track, struct bytes bytes, bool is_masked,
 bool ws_track_is_aligned(const struct ws_track *track);  /* frames so far were frames */
 bool ws_track_at_boundary(const struct ws_track *track); /* aligned, and between two frames */
 
+/* Bytes of the frame under way that are payload for certain: they may go by unseen. 0 inside a
+ * header and where a frame may begin; unaligned: UINT64_MAX, nothing is looked for any more. */
+uint64_t ws_track_payload_left(const struct ws_track *track);
+void ws_track_skip(struct ws_track *track, uint64_t len); /* at most that many went by */
+
 /* A Close frame with that code and no reason text, unmasked or masked with `mask` (NULL: unmasked),
  * for a gateway that must end a connection. Returns its length: 4 or 8. */
 size_t ws_close_write(uint16_t code, const uint8_t mask[4], uint8_t ret_frame[8]);

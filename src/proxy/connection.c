@@ -150,7 +150,10 @@ static void relay_fields(const struct connection *c, struct log_fields *fields)
     const struct relay *relay = &c->relay;
     uint64_t now = now_of(&c->flow);
 
-    fields->tier = text(relay_tier_name(relay->tier));
+    fields->to_server_tier = text(relay_lane_tier(relay, 0));
+    fields->to_client_tier = text(relay_lane_tier(relay, 1));
+    fields->tier =
+        relay->tier[0] < relay->tier[1] ? fields->to_server_tier : fields->to_client_tier;
     fields->to_server_bytes = relay_moved_bytes(relay, 0);
     fields->to_client_bytes = relay_moved_bytes(relay, 1);
     fields->client_silent_usec = now - relay->lane[0].active_usec;

@@ -26,6 +26,7 @@ int proxy_init(struct proxy *proxy, unsigned number, struct log *log, struct tls
     keepalive_init(&proxy->keepalive, &proxy->worker.runner.loop);
     proxy->snapshot = snapshot_ref(snapshot);
     proxy->relays.unsent_limit_bytes = snapshot->settings->limits.unsent_worker;
+    relay_worker_probe(&proxy->relays);
     random_init(&proxy->random, sys_random());
     return 0;
 }
@@ -43,6 +44,7 @@ void proxy_done(struct proxy *proxy)
         close_gate(container_of(proxy->gates.next, struct gate, node));
     runner_stop_all(&proxy->worker.runner, REASON_STOPPING); /* what the closing gates let in */
     keepalive_done(&proxy->keepalive);
+    relay_worker_done(&proxy->relays);
     proxy->snapshot = snapshot_unref(proxy->snapshot);
     worker_done(&proxy->worker);
     proxy->tls = tls_worker_free(proxy->tls);

@@ -64,9 +64,14 @@ static const struct ending *find(uint8_t state, enum lane_event event)
     return NULL;
 }
 
-static uint8_t bit(unsigned end)
+static void mark_reset(struct relay *relay, unsigned end)
 {
-    return (uint8_t)(1u << end);
+    relay->reset_ends = (relay->reset_ends | 1u << end) & 3u;
+}
+
+static void mark_deaf(struct relay *relay, unsigned end)
+{
+    relay->deaf_ends = (relay->deaf_ends | 1u << end) & 3u;
 }
 
 /* Bytes that will not arrive must not end in what looks like an orderly end. */
@@ -74,14 +79,13 @@ static void end_all(struct relay *relay)
 {
     for (unsigned lane = 0; lane < 2; lane++)
         if (relay->lane[lane].state != LANE_DONE && lane_has_unsent(relay, lane))
-            relay->reset_ends |= bit(!lane);
+            mark_reset(relay, !lane);
     relay->is_over = true;
     flow_wake(relay->owner);
 }
 
 static void act(struct relay *relay, unsigned lane, enum action action)
 {
-    const struct relay_tier_ops *tier = relay_tier_at(relay->tier);
     unsigned from = lane, to = !lane;
 
     switch (action) {
@@ -91,18 +95,18 @@ static void act(struct relay *relay, unsigned lane, enum action action)
         if (relay->lane[!lane].state == LANE_DONE)
             break; /* closing says it */
         stream_end(relay->end[to]);
-        relay->deaf_ends |= bit(to);
+        mark_deaf(relay, to);
         break;
     case DROP_OTHER:
-        tier->drop(relay, !lane);
+        tier_of(relay, !lane)->drop(relay, !lane);
         relay->lane[!lane].state = LANE_DONE;
-        relay->deaf_ends |= bit(from);
-        relay->reset_ends |= bit(to);
+        mark_deaf(relay, from);
+        mark_reset(relay, to);
         break;
     case DROP_OWN:
-        tier->drop(relay, lane);
-        relay->deaf_ends |= bit(to);
-        relay->reset_ends |= bit(from);
+        tier_of(relay, lane)->drop(relay, lane);
+        mark_deaf(relay, to);
+        mark_reset(relay, from);
         loop_post(loop_of(relay->owner), &relay->again);
         break;
     case END_ALL:
@@ -132,7 +136,7 @@ void relay_found(struct relay *relay, unsigned number, enum lane_event event)
 {
     struct lane *lane = &relay->lane[number];
 
-    if (event == FOUND_END && relay->reset_ends & bit(!number))
+    if (event == FOUND_END && relay_end_is_reset(relay, !number))
         event = FOUND_SOURCE_GONE; /* writing to it has found out before, and took the error */
 
     const struct ending *row = find(lane->state, event);

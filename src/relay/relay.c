@@ -9,6 +9,7 @@
 #include "sys/sys.h"
 
 #define RELAY_MAGIC   0x72656c61u
+#define SECOND_USEC   1000000u
 #define DELIVERY_USEC 10000u /* how often is asked whether the kernel has delivered all */
 
 static bool is_breaking(const struct relay *relay, unsigned lane)
@@ -121,7 +122,7 @@ static void on_due(struct timer *timer)
 static void move(struct relay *relay, unsigned lane)
 {
     if (!relay->is_over && relay->lane[lane].state != LANE_DONE)
-        relay_tier_at(relay->tier)->move(relay, lane);
+        tier_of(relay, lane)->move(relay, lane);
 }
 
 /* An end that has finished or died, but whose last bytes wait for a slow reader at the other end:
@@ -163,16 +164,6 @@ static void run_again(struct task *task)
     move(relay, 1);
 }
 
-/* The best tier that can serve it. */
-static uint8_t choose_tier(const struct relay *relay)
-{
-    uint8_t tier = 0;
-
-    while (!relay_tier_at(tier)->can(relay))
-        tier++;
-    return tier;
-}
-
 static void take_over(struct relay *relay, unsigned end)
 {
     struct source *source = &relay->end[end]->source;
@@ -192,6 +183,9 @@ void relay_start(struct relay *relay, struct flow *owner, struct relay_worker *s
         .read_bytes = WORKER_SCRATCH_BYTES,
         .end = {client.stream, server.stream},
         .lane = {{.active_usec = now}, {.active_usec = now}},
+        .tier = {(uint8_t)(relay_tier_count() - 1), (uint8_t)(relay_tier_count() - 1)},
+        .tier_since = {(uint32_t)(now / SECOND_USEC), (uint32_t)(now / SECOND_USEC)},
+        .tiers_left_out = opts->tiers_left_out & 15u,
         .shared = shared,
         .owner = owner,
         .idle_usec = opts->idle_usec,
@@ -200,17 +194,15 @@ void relay_start(struct relay *relay, struct flow *owner, struct relay_worker *s
     };
     if (opts->unsent_bytes && opts->unsent_bytes < WORKER_SCRATCH_BYTES)
         relay->read_bytes = opts->unsent_bytes;
-    relay->tier = choose_tier(relay);
     task_init(&relay->again, run_again);
     timer_init(&relay->timer, on_due);
     relay_arm(relay);
     take_over(relay, 0);
     take_over(relay, 1);
 
-    const struct relay_tier_ops *tier = relay_tier_at(relay->tier);
-    tier->begin(relay, 0, client.head, client.early);
+    copy_begin(relay, 0, client.head, client.early);
     if (!relay->is_over)
-        tier->begin(relay, 1, server.head, server.early);
+        copy_begin(relay, 1, server.head, server.early);
     for (unsigned end = 0; end < 2; end++) { /* what came while no one listened */
         move(relay, end);
         if (relay->end[end]->source.ready & (ENDED | GONE))
@@ -235,7 +227,7 @@ void relay_stop(struct relay *relay)
     timer_cancel(&relay->timer);
     task_cancel(&relay->again);
     for (unsigned i = 0; i < 2; i++) {
-        relay_tier_at(relay->tier)->drop(relay, i);
+        tier_of(relay, i)->drop(relay, i);
         if (relay->end[i]->source.owner == relay)
             relay->end[i]->source.on_ready = NULL;
     }
@@ -286,4 +278,16 @@ uint64_t relay_moved_bytes(const struct relay *relay, unsigned lane)
 uint64_t relay_unsent_bytes(const struct relay *relay, unsigned lane)
 {
     return lane_now(&relay->lane[lane])->settled - relay->lane[lane].written;
+}
+
+const char *relay_lane_tier(const struct relay *relay, unsigned lane)
+{
+    return tier_of(relay, lane)->name;
+}
+
+uint64_t relay_lane_tier_usec(const struct relay *relay, unsigned lane)
+{
+    uint64_t now = now_of(relay->owner), since = (uint64_t)relay->tier_since[lane] * SECOND_USEC;
+
+    return now > since ? now - since : 0;
 }

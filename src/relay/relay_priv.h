@@ -3,15 +3,15 @@
 
 #include "relay/relay.h"
 
-/* A tier: how bytes get from one end to the other. One file, one name in meson.build. It may call
- * only relay_found and relay_settle, and does not read for a lane that has bytes unsent. */
+/* A tier: how the bytes of a lane get from one end to the other. One file, one name in meson.build.
+ * Of the relay it may call only relay_found, relay_settle and relay_note_batch, and it does not
+ * read for a lane that has bytes unsent. */
 struct relay_tier_ops {
     const char *name;
-    /* Whether it can serve this relay here and now. The last of the list always can. */
-    bool (*can)(const struct relay *relay);
-    /* What was read before the relay: `head` counts as produced, `early` as moved. Once per lane.
-     */
-    void (*begin)(struct relay *relay, unsigned lane, struct bytes head, struct bytes early);
+    /* Whether it works at all on this kernel: NULL, or why not. Itself NULL: always. */
+    const char *(*probe)(void);
+    /* Whether it could serve this lane: NULL, or why not. The last of the list never refuses. */
+    const char *(*refuses)(const struct relay *relay, unsigned lane);
     /* Moves what there is; posts `again` when that is much. */
     void (*move)(struct relay *relay, unsigned lane);
     /* Forgets what is unsent, and gives its memory back. */
@@ -20,6 +20,44 @@ struct relay_tier_ops {
 
 /* The list of meson.build, best first (tiers.c); NULL past the last. */
 const struct relay_tier_ops *relay_tier_at(unsigned tier);
+
+static inline const struct relay_tier_ops *tier_of(const struct relay *relay, unsigned lane)
+{
+    return relay_tier_at(relay->tier[lane]);
+}
+
+/* The one that chooses (choose.c). A tier tells it of each batch: how large the pieces were that
+ * could go by unseen. A lane with nothing unsent may be given another tier. */
+#define LARGE_BYTES   16384u
+#define READS_AT_ONCE 4
+void relay_note_batch(struct relay *relay, unsigned lane, uint64_t piece_bytes);
+/* The tier cannot go on for now: the next one takes the lane over, with nothing unsent. */
+void relay_step_back(struct relay *relay, unsigned lane, const char *why);
+
+/* The worker's pipes (pipes.c). A taken one is empty. False: none could be had. Only an empty one
+ * goes back to the others; lane_pipe_drop closes what is not. */
+bool lane_pipe_take(struct relay *relay, unsigned lane);
+void lane_pipe_drop(struct relay *relay, unsigned lane);  /* harmless without one */
+void lane_pipe_count(struct relay *relay, unsigned lane); /* what is in it stays for now */
+bool pipes_are_short(const struct relay_worker *shared);  /* no other can be had */
+
+/* What `copy` can, and tiers that stand on it (copy.c). */
+void copy_note_journal(struct relay *relay, unsigned lane);
+void copy_begin(struct relay *relay, unsigned lane, struct bytes head, struct bytes early);
+void copy_drop(struct relay *relay, unsigned lane);
+bool copy_may_read(const struct relay *relay, unsigned lane);
+size_t copy_most_to_read(const struct relay *relay);
+bool copy_flush(struct relay *relay, unsigned lane); /* the backlog; true: nothing is left */
+bool copy_once(struct relay *relay, unsigned lane);  /* one read; true: there may be more at once */
+/* Passes on a batch that lies in the scratch; behind the bytes in a pipe, if there are any. True:
+ * all of it has gone out. */
+bool copy_serve(struct relay *relay, unsigned lane, struct bytes batch);
+void copy_scan(struct relay *relay, unsigned lane, struct bytes bytes, struct ws_seen *ret_seen);
+/* The next record, `len` further; its frames are set. */
+void copy_commit(struct relay *relay, unsigned lane, size_t len, uint64_t base);
+void copy_note_frames(struct relay *relay, unsigned lane, const struct ws_seen *seen);
+void copy_clamp(struct relay *relay, unsigned lane, uint64_t settled_before);
+bool copy_take_backlog(struct relay *relay, unsigned lane, size_t len); /* false: no memory */
 
 /* What a lane finds. What it means is the table in endings.c. */
 enum lane_event {
@@ -45,6 +83,18 @@ void relay_arm(struct relay *relay); /* the timer, for what ends the relay next 
 static inline const struct lane_record *lane_now(const struct lane *lane)
 {
     return &lane->record[lane->selected];
+}
+static inline struct lane_record *lane_next(struct lane *lane)
+{
+    return &lane->record[!lane->selected];
+}
+static inline struct relay_pipe *lane_pipe(const struct relay *relay, unsigned lane)
+{
+    return relay->pipe[lane] ? &relay->shared->pipes[relay->pipe[lane] - 1] : NULL;
+}
+static inline bool lane_has_piped(const struct relay *relay, unsigned lane)
+{
+    return relay->pipe[lane] && lane_pipe(relay, lane)->bytes;
 }
 static inline struct stream *lane_from(const struct relay *relay, unsigned lane)
 {

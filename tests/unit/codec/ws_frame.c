@@ -223,3 +223,24 @@ TEST(a_close_that_we_write_is_one_that_we_read)
     ws_track_feed(&t, (struct bytes){frame, 8}, MASKED, &seen);
     EXPECT(seen.close_code == 1012 && ws_track_at_boundary(&t));
 }
+
+TEST(the_rest_of_a_payload_may_go_by_unseen)
+{
+    static const uint8_t head[] = {0x82, 0x7e, 0x01, 0x00, 'x'};
+    struct ws_track t = {0};
+    struct ws_seen seen;
+
+    EXPECT(ws_track_payload_left(&t) == 0);
+    ws_track_feed(&t, (struct bytes){head, 3}, PLAIN, &seen);
+    EXPECT(ws_track_payload_left(&t) == 0); /* inside a header */
+    ws_track_feed(&t, (struct bytes){head + 3, 2}, PLAIN, &seen);
+    EXPECT(ws_track_payload_left(&t) == 255);
+    ws_track_skip(&t, 254);
+    EXPECT(ws_track_payload_left(&t) == 1 && !ws_track_at_boundary(&t));
+    ws_track_skip(&t, 1);
+    EXPECT(ws_track_payload_left(&t) == 0 && ws_track_at_boundary(&t));
+    ws_track_feed(&t, bytes_of("no frame"), PLAIN, &seen);
+    EXPECT(ws_track_payload_left(&t) == UINT64_MAX);
+    ws_track_skip(&t, 1000);
+    EXPECT(!ws_track_is_aligned(&t) && ws_track_payload_left(&t) == UINT64_MAX);
+}

@@ -113,3 +113,25 @@ TEST(an_abort_closes_as_well)
     EXPECT(fake_fd[FD].is_closed && !stream_is_open(&stream));
     loop_done(&loop);
 }
+
+/* What the first says is no knowledge about the socket; a full socket is one about the second. */
+TEST(a_splice_forgets_only_that_there_was_room)
+{
+    int pipe[2];
+
+    begin();
+    EXPECT(sys_pipe_open(pipe, 65536) == 65536);
+    fake_input(FD, "abcd");
+    loop_look(&loop);
+    EXPECT(stream_splice_in(&stream, pipe[1], 100) == 4);
+    EXPECT(stream_splice_in(&stream, pipe[1], 100) == -EAGAIN);
+    EXPECT(stream.source.ready & READABLE);
+    fake_fd[FD].out_room = 3;
+    EXPECT(stream_splice_out(&stream, pipe[0], 100) == 3);
+    EXPECT(stream.source.ready & WRITABLE);
+    EXPECT(stream_splice_out(&stream, pipe[0], 100) == -EAGAIN);
+    EXPECT(!(stream.source.ready & WRITABLE) && fake_output_is(FD, "abc"));
+    sys_close(pipe[0]);
+    sys_close(pipe[1]);
+    end();
+}

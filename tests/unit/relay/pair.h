@@ -48,6 +48,12 @@ static void write_nowhere(struct log *log, struct bytes line)
     (void)log, (void)line;
 }
 
+static uint64_t no_time(struct log *log)
+{
+    (void)log;
+    return 0;
+}
+
 static inline void turn(void)
 {
     EXPECT(loop_look(&pair_worker.runner.loop) == 0);
@@ -101,12 +107,12 @@ static inline void pair_close(void)
 {
     flow_stop(&pair->flow, REASON_STOPPING);
     turn();
-    EXPECT(shared.unsent_bytes == 0);
+    EXPECT(shared.unsent_bytes == 0 && shared.pipes_taken == 0);
 }
 
 static inline void begin_without_relay(void)
 {
-    static struct log log = {.write = write_nowhere};
+    static struct log log = {.write = write_nowhere, .now_usec = no_time};
 
     fake_reset();
     shared = (struct relay_worker){0};
@@ -137,6 +143,8 @@ static inline void setup(struct relay_opts opts)
 static inline void end(void)
 {
     pair_close();
+    relay_worker_done(&shared);
+    EXPECT(fake_pipes_open() == 0);
     worker_done(&pair_worker);
 }
 
@@ -164,5 +172,6 @@ static inline bool over_for(enum reason reason)
 
 static inline bool is_idle_without_buffers(void)
 {
-    return !to_server->backlog && !to_client->backlog && shared.unsent_bytes == 0;
+    return !relay->pipe[0] && !relay->pipe[1] && !to_server->backlog && !to_client->backlog &&
+           shared.unsent_bytes == 0;
 }

@@ -19,12 +19,16 @@ TEST(bytes_go_both_ways_and_nothing_is_held)
     end();
 }
 
-TEST(the_first_tier_that_can_serves_it)
+TEST(every_lane_begins_in_the_last_tier_which_never_refuses)
 {
+    unsigned last = relay_tier_count() - 1;
+
     setup(usual());
-    EXPECT(relay_tier_at(relay->tier)->can(relay));
-    EXPECT(strcmp(relay_tier_name(relay->tier), "copy") == 0);
-    EXPECT(relay_tier_at(relay->tier + 1u) == NULL);
+    for (unsigned lane = 0; lane < 2; lane++) {
+        EXPECT(relay->tier[lane] == last && strcmp(relay_lane_tier(relay, lane), "copy") == 0);
+        EXPECT(!relay_tier_at(last)->refuses(relay, lane) && !relay_tier_at(last)->probe);
+    }
+    EXPECT(relay_tier_at(last + 1) == NULL && last < RELAY_TIERS_MAX);
     end();
 }
 

@@ -11,10 +11,16 @@
 
 enum chunk_state {
     SIZE,      /* the digits of a chunk size */
-    EXTENSION, /* behind ';', to the line's end */
-    SIZE_LF,   /* LF of the size line */
-    DATA,      /* payload */
-    DATA_CR,   /* CR behind it */
+    EXT_BEGIN, /* behind the ';' of an extension */
+    EXT_NAME,
+    EXT_VALUE_BEGIN, /* behind its '=' */
+    EXT_VALUE,
+    EXT_QUOTED,
+    EXT_ESCAPED, /* behind a backslash in quotes */
+    EXT_END,     /* behind the last quote */
+    SIZE_LF,     /* LF of the size line */
+    DATA,        /* payload */
+    DATA_CR,     /* CR behind it */
     DATA_LF,
     TRAILER_START, /* the first byte of a trailer line, or CR of the last line */
     TRAILER_NAME,
@@ -129,7 +135,7 @@ static bool feed_size(struct http1_body *b, uint8_t c)
     if (b->digits == 0)
         return false;
     b->line_bytes = 0;
-    b->state = c == '\r' ? SIZE_LF : EXTENSION;
+    b->state = c == '\r' ? SIZE_LF : EXT_BEGIN;
     return c == '\r' || c == ';';
 }
 
@@ -138,11 +144,48 @@ static bool is_text(uint8_t c)
     return c >= ' ' ? c != 0x7f : c == '\t';
 }
 
+static bool is_name_char(uint8_t c)
+{
+    bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+    return is_alnum || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool end_extension(struct http1_body *b, uint8_t c)
+{
+    b->state = c == ';' ? EXT_BEGIN : SIZE_LF;
+    return c == ';' || c == '\r';
+}
+
+/* `;name`, `;name=token` or `;name="quoted"` (section 7.1.1), without blanks: where an extension
+ * ends is where parsers have been led astray. */
 static bool feed_extension(struct http1_body *b, uint8_t c)
 {
-    if (c == '\r')
-        b->state = SIZE_LF;
-    return (c == '\r' || is_text(c)) && ++b->line_bytes <= EXTENSION_MAX_BYTES;
+    if (++b->line_bytes > EXTENSION_MAX_BYTES)
+        return false;
+    switch ((enum chunk_state)b->state) {
+    case EXT_BEGIN:
+        b->state = EXT_NAME;
+        return is_name_char(c);
+    case EXT_NAME:
+        if (c == '=')
+            b->state = EXT_VALUE_BEGIN;
+        return c == '=' || is_name_char(c) || end_extension(b, c);
+    case EXT_VALUE_BEGIN:
+        b->state = c == '"' ? EXT_QUOTED : EXT_VALUE;
+        return c == '"' || is_name_char(c);
+    case EXT_VALUE:
+        return is_name_char(c) || end_extension(b, c);
+    case EXT_QUOTED:
+        if (c == '"' || c == '\\')
+            b->state = c == '"' ? EXT_END : EXT_ESCAPED;
+        return is_text(c);
+    case EXT_ESCAPED:
+        b->state = EXT_QUOTED;
+        return is_text(c);
+    default: /* EXT_END */
+        return end_extension(b, c);
+    }
 }
 
 static bool end_size_line(struct http1_body *b, uint8_t c)
@@ -153,17 +196,14 @@ static bool end_size_line(struct http1_body *b, uint8_t c)
     return c == '\n';
 }
 
-static bool is_name_char(uint8_t c)
-{
-    bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-    return is_alnum || (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-/* A trailer that speaks of framing or routing could be read as a field by whoever merges them. */
+/* A trailer that speaks of framing, routing or the connection could be read as a field by whoever
+ * merges them; llhttp obeys Connection and Upgrade there. */
 static bool is_forbidden_name(const struct http1_body *b)
 {
-    static const char *const forbidden[] = {"content-length", "transfer-encoding", "host"};
+    static const char *const forbidden[] = {
+        "content-length", "transfer-encoding", "host",           "connection",
+        "upgrade",        "proxy-connection",  "http2-settings", "te",
+    };
     struct bytes name = {b->name, b->name_len};
 
     for (size_t i = 0; i < ARRAY_LEN(forbidden); i++)
@@ -212,7 +252,13 @@ static bool feed_byte(struct http1_body *b, uint8_t c)
     switch ((enum chunk_state)b->state) {
     case SIZE:
         return feed_size(b, c);
-    case EXTENSION:
+    case EXT_BEGIN:
+    case EXT_NAME:
+    case EXT_VALUE_BEGIN:
+    case EXT_VALUE:
+    case EXT_QUOTED:
+    case EXT_ESCAPED:
+    case EXT_END:
         return feed_extension(b, c);
     case SIZE_LF:
         return end_size_line(b, c);

@@ -82,6 +82,47 @@ static bool line_at(struct bytes in, size_t *at, struct bytes *ret_line)
     return is_printable(*ret_line);
 }
 
+static bool is_token_char(uint8_t c)
+{
+    return c > 32 && c < 127 && !strchr("\"(),/:;<=>?@[\\]{}", c);
+}
+
+static size_t token_end(struct bytes line, size_t at)
+{
+    while (at < line.len && is_token_char(line.at[at]))
+        at++;
+    return at;
+}
+
+/* Behind the last quote of the string at `at`; 0 when it has none. */
+static size_t quoted_end(struct bytes line, size_t at)
+{
+    for (at++; at < line.len; at++) {
+        if (line.at[at] == '"')
+            return at + 1;
+        at += line.at[at] == '\\';
+    }
+    return 0;
+}
+
+static bool are_extensions(struct bytes line, size_t at)
+{
+    while (at < line.len && line.at[at] == ';') {
+        size_t begin = at + 1;
+        at = token_end(line, begin);
+        if (at == begin)
+            return false;
+        if (at == line.len || line.at[at] != '=')
+            continue;
+        begin = at + 1;
+        at = begin < line.len && line.at[begin] == '"' ? quoted_end(line, begin)
+                                                       : token_end(line, begin);
+        if (at <= begin)
+            return false;
+    }
+    return at == line.len;
+}
+
 static bool size_of(struct bytes line, size_t *ret_size)
 {
     size_t digits = 0, size = 0;
@@ -96,13 +137,25 @@ static bool size_of(struct bytes line, size_t *ret_size)
     *ret_size = size;
     if (digits == 0 || digits > 15)
         return false;
-    return digits == line.len || (line.at[digits] == ';' && line.len - digits <= 256);
+    return digits == line.len || (line.len - digits <= 256 && are_extensions(line, digits));
 }
 
 static bool is_trailer(struct bytes line)
 {
-    static const char *const never[] = {"host", "content-length", "content_length",
-                                        "transfer-encoding", "transfer_encoding"};
+    static const char *const never[] = {
+        "host",
+        "content-length",
+        "content_length",
+        "transfer-encoding",
+        "transfer_encoding",
+        "upgrade",
+        "connection",
+        "te",
+        "proxy-connection",
+        "proxy_connection",
+        "http2-settings",
+        "http2_settings",
+    };
     struct bytes name = bytes_slice(line, 0, bytes_find(line, bytes_of(":"), 0));
 
     if (name.len == 0 || name.len == line.len)
@@ -111,7 +164,7 @@ static bool is_trailer(struct bytes line)
         if (bytes_equal_nocase(name, bytes_of(never[i])))
             return false;
     for (size_t i = 0; i < name.len; i++)
-        if (name.at[i] <= 32 || name.at[i] >= 127 || strchr("\"(),/:;<=>?@[\\]{}", name.at[i]))
+        if (!is_token_char(name.at[i]))
             return false;
     return true;
 }

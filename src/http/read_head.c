@@ -13,6 +13,9 @@ const struct head_kind head_of_request = {http1_request_parse,   REASON_TARGET_T
 const struct head_kind head_of_answer = {http1_response_parse,    REASON_ANSWER_TOO_LARGE,
                                          REASON_ANSWER_TOO_LARGE, REASON_ANSWER_TOO_SLOW,
                                          REASON_SERVER_LEFT,      REASON_SERVER_LEFT};
+const struct head_kind head_of_last_words = {http1_response_parse,    REASON_ANSWER_TOO_LARGE,
+                                             REASON_ANSWER_TOO_LARGE, REASON_SERVER_LEFT,
+                                             REASON_SERVER_LEFT,      REASON_SERVER_LEFT};
 
 /* As the parser answers; < 0 also when the limit is passed and the head is still not whole. */
 static int parse(struct read_head *r, enum reason *ret_why)

@@ -15,6 +15,8 @@ struct head_kind {
     enum reason line_too_large, too_large, too_slow, left, reset;
 };
 extern const struct head_kind head_of_request, head_of_answer;
+/* An answer from a server that takes no more: it is there, or comes at once, or never. */
+extern const struct head_kind head_of_last_words;
 
 struct read_head {
     struct flow flow;

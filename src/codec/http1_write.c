@@ -219,9 +219,10 @@ int http1_write_request(struct buf *to, const struct http1_head *request, bool i
 
 static int write_status_line(struct buf *to, unsigned status, struct bytes words)
 {
-    char line[32];
+    char line[] = "HTTP/1.1 000 ";
 
-    snprintf(line, sizeof line, "HTTP/1.1 %u ", status);
+    for (size_t i = 11; i >= 9; i--, status /= 10)
+        line[i] = (char)('0' + status % 10);
     int error = append_text(to, line);
     if (!error)
         error = buf_append(to, words);

@@ -7,8 +7,6 @@
 
 #include "base/check.h"
 
-#include <stdio.h>
-
 #define REQUEST_ID_MAX    128
 #define TRACEPARENT_CHARS 55
 
@@ -128,39 +126,53 @@ static int append_joined(struct buf *to, const struct http1_head *request, const
     return error;
 }
 
-/* One line: what the trusted peer said, then `ours`. */
-static int write_chain(struct buf *to, const char *line, const struct http1_head *request,
-                       const char *name, bool trusted, const char *ours)
+/* A line's beginning: its name, and what the trusted peer said, ready for what we add. */
+static int begin_chain(struct buf *to, const char *line, const struct http1_head *request,
+                       const char *name, bool trusted, bool adds)
 {
     bool any = false;
     int error = append(to, line);
 
     if (!error && trusted)
         error = append_joined(to, request, name, &any);
-    if (!error && any && ours[0])
-        error = append(to, ", ");
+    return error || !any || !adds ? error : append(to, ", ");
+}
+
+/* `for=1.2.3.4;host="x:80";proto=http`: a host of a good request needs no escapes in quotes. */
+static int append_pairs(struct buf *to, const struct http1_head *request,
+                        const struct forwarded *from, const struct ip *ip, struct bytes host)
+{
+    const char *before = ip->family == IP_V6 ? "for=\"[" : "for=";
+    const char *behind = ip->family == IP_V6 ? "]\";host=\"" : ";host=\"";
+    int error = append(to, before);
+
     if (!error)
-        error = append(to, ours);
-    return error ? error : append(to, "\r\n");
+        error = buf_append(to, ip->family == IP_UNIX ? bytes_of("unknown") : host);
+    if (!error)
+        error = append(to, behind);
+    if (!error)
+        error = buf_append(to, http1_find(request, "host"));
+    return error ? error : append(to, from->is_tls ? "\";proto=https\r\n" : "\";proto=http\r\n");
 }
 
 static int write_forwarded(struct buf *to, const struct http1_head *request,
                            const struct forwarded *from, bool trusted)
 {
     const struct ip ip = address_ip(from->peer);
-    char host[IP_TEXT_BYTES] = "", ours[512];
-    bool has_host = ip.family != IP_UNIX, is_v6 = ip.family == IP_V6;
-    struct bytes name = http1_find(request, "host");
-
-    if (has_host)
-        ip_write(&ip, host);
-    snprintf(ours, sizeof ours, "for=%s%s%s;host=\"%.*s\";proto=%s", is_v6 ? "\"[" : "",
-             has_host ? host : "unknown", is_v6 ? "]\"" : "", name.len < 256 ? (int)name.len : 0,
-             (const char *)name.at, from->is_tls ? "https" : "http");
+    char text[IP_TEXT_BYTES];
+    struct bytes host = bytes_of(ip.family == IP_UNIX ? "" : ip_write(&ip, text));
     int error = 0;
-    if (has_host || trusted)
-        error = write_chain(to, "X-Forwarded-For: ", request, "x-forwarded-for", trusted, host);
-    return error ? error : write_chain(to, "Forwarded: ", request, "forwarded", trusted, ours);
+
+    if (host.len || trusted) {
+        error = begin_chain(to, "X-Forwarded-For: ", request, "x-forwarded-for", trusted, host.len);
+        if (!error)
+            error = buf_append(to, host);
+        if (!error)
+            error = append(to, "\r\n");
+    }
+    if (!error)
+        error = begin_chain(to, "Forwarded: ", request, "forwarded", trusted, true);
+    return error ? error : append_pairs(to, request, from, &ip, host);
 }
 
 /* A line where the (trusted) peer has said nothing of that name. */
@@ -224,11 +236,12 @@ static bool is_traceparent(struct bytes text)
 /* A new trace begins here, sampled: whoever samples by its own rules lets it be made elsewhere. */
 static int write_traceparent(struct buf *to, const struct forwarded *from)
 {
-    char line[96];
+    char line[] = "traceparent: 00-................................-................-01\r\n";
+    char *id = strchr(line, '.');
 
-    snprintf(line, sizeof line, "traceparent: 00-%016llx%016llx-%016llx-01\r\n",
-             (unsigned long long)from->random[0] | 1, (unsigned long long)from->random[1],
-             (unsigned long long)from->random[2] | 1);
+    bytes_write_hex(from->random[0] | 1, id);
+    bytes_write_hex(from->random[1], id + 16);
+    bytes_write_hex(from->random[2] | 1, id + 33);
     return append(to, line);
 }
 
@@ -260,13 +273,20 @@ static int write_ids(struct buf *to, const struct http1_head *request, const str
     return error || has_trace ? error : write_traceparent(to, from);
 }
 
+static struct bytes port_text(unsigned port, char digits[8])
+{
+    size_t from = 8;
+
+    for (; port; port /= 10)
+        digits[--from] = (char)('0' + port % 10);
+    return (struct bytes){(const uint8_t *)digits + from, 8 - from};
+}
+
 int forwarded_write(struct buf *to, const struct http1_head *request, const struct forwarded *from,
                     struct http1_edits *edits)
 {
     bool trusted = is_trusted(from);
-    char port[8];
-
-    snprintf(port, sizeof port, "%u", from->port);
+    char digits[8];
     edits->forwarded = trusted ? FORWARDED_CHAIN_DROPPED : FORWARDED_DROPPED;
     int error = write_forwarded(to, request, from, trusted);
     if (!error)
@@ -276,7 +296,8 @@ int forwarded_write(struct buf *to, const struct http1_head *request, const stru
         error = write_unless_said(to, request, trusted, "X-Forwarded-Host",
                                   http1_find(request, "host"));
     if (!error && from->port)
-        error = write_unless_said(to, request, trusted, "X-Forwarded-Port", bytes_of(port));
+        error = write_unless_said(to, request, trusted, "X-Forwarded-Port",
+                                  port_text(from->port, digits));
     if (!error)
         error = write_ids(to, request, from, edits);
     return error ? error : forwarded_write_via(to, request->minor_version);

@@ -28,7 +28,9 @@ static int parse(struct read_head *r, enum reason *ret_why)
         r->judged_bytes = in.len;
     }
     if ((used == 0 && in.len >= r->limit_bytes) || (used > 0 && (uint32_t)used > r->limit_bytes)) {
-        *ret_why = memchr(in.at, '\n', in.len) ? r->kind->too_large : r->kind->line_too_large;
+        *ret_why = memchr(in.at, '\n', in.len < r->limit_bytes ? in.len : r->limit_bytes)
+                       ? r->kind->too_large
+                       : r->kind->line_too_large;
         return -1;
     }
     return used;

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #define MOVES_AT_ONCE 8
+#define JOIN_BYTES    16384u /* with the head they stay below the limit of `unsent` */
 
 void transfer_init(struct transfer *transfer, struct stream *from, struct stream *to,
                    struct buf *ahead, const struct http1_body *body)
@@ -32,6 +33,7 @@ void transfer_done(struct transfer *transfer)
 
 static enum transfer_state flush(struct transfer *t)
 {
+    t->has_sent = t->has_sent || !buf_is_empty(&t->unsent);
     int error = stream_write_from(t->to, &t->unsent);
 
     if (!error)
@@ -46,12 +48,19 @@ static enum transfer_state pass_on(struct transfer *t, struct bytes bytes)
 {
     ssize_t sent = stream_write(t->to, bytes);
 
+    t->has_sent = true;
+
     if (sent < 0 && sent != -EAGAIN)
         return TRANSFER_TO_LEFT;
     if (sent < 0)
         sent = 0;
     int error = buf_append(&t->unsent, bytes_from(bytes, (size_t)sent));
     return error ? TRANSFER_NO_MEMORY : TRANSFER_GOES_ON;
+}
+
+static enum transfer_state append_unsent(struct transfer *t, struct bytes bytes)
+{
+    return buf_append(&t->unsent, bytes) ? TRANSFER_NO_MEMORY : TRANSFER_GOES_ON;
 }
 
 /* The payload alone, piece by piece; a piece that is not taken at once waits with those before it.
@@ -74,7 +83,10 @@ static ssize_t pass_on_payload(struct transfer *t, struct bytes in)
 }
 
 /* Takes what of `in` belongs to the body. */
-static enum transfer_state take(struct transfer *t, struct bytes in, size_t *ret_used)
+typedef enum transfer_state pass_fn(struct transfer *t, struct bytes bytes);
+
+static enum transfer_state take(struct transfer *t, struct bytes in, size_t *ret_used,
+                                pass_fn *pass)
 {
     ssize_t used = t->unframes ? pass_on_payload(t, in) : http1_body_feed(&t->body, in);
 
@@ -87,14 +99,14 @@ static enum transfer_state take(struct transfer *t, struct bytes in, size_t *ret
     if (t->limit_bytes && t->moved_bytes > t->limit_bytes)
         return TRANSFER_TOO_LARGE;
     *ret_used = (size_t)used;
-    return used && !t->unframes ? pass_on(t, bytes_slice(in, 0, (size_t)used)) : TRANSFER_GOES_ON;
+    return used && !t->unframes ? pass(t, bytes_slice(in, 0, (size_t)used)) : TRANSFER_GOES_ON;
 }
 
 static enum transfer_state move_ahead(struct transfer *t)
 {
     struct bytes in = bytes_slice(buf_bytes(t->ahead), 0, TRANSFER_READ_BYTES);
     size_t used;
-    enum transfer_state state = take(t, in, &used);
+    enum transfer_state state = take(t, in, &used, pass_on);
 
     buf_consume(t->ahead, used);
     return state;
@@ -122,14 +134,32 @@ static enum transfer_state move_once(struct transfer *t, uint8_t *scratch)
         return got == 0 && t->body.kind == BODY_UNTIL_CLOSE ? TRANSFER_ENDED : TRANSFER_CUT;
 
     struct bytes in = {scratch, (size_t)got};
-    enum transfer_state state = take(t, in, &used);
+    enum transfer_state state = take(t, in, &used, pass_on);
     if (state == TRANSFER_GOES_ON && buf_append(t->ahead, bytes_from(in, used)))
         return TRANSFER_NO_MEMORY;
     return state;
 }
 
+/* What has come with the head goes out with the head: one packet and one system call less. */
+static enum transfer_state join_ahead(struct transfer *t)
+{
+    struct bytes in = bytes_slice(buf_bytes(t->ahead), 0, JOIN_BYTES);
+    size_t used;
+
+    if (buf_is_empty(&t->unsent) || !in.len || http1_body_has_ended(&t->body))
+        return TRANSFER_GOES_ON;
+    enum transfer_state state = take(t, in, &used, append_unsent);
+    buf_consume(t->ahead, used);
+    return state;
+}
+
 enum transfer_state transfer_move(struct transfer *t, uint8_t *scratch)
 {
+    enum transfer_state joined = t->has_begun ? TRANSFER_GOES_ON : join_ahead(t);
+
+    t->has_begun = true;
+    if (joined != TRANSFER_GOES_ON)
+        return joined;
     for (int i = 0; i < MOVES_AT_ONCE; i++) {
         enum transfer_state state = flush(t);
         if (state != TRANSFER_ENDED || http1_body_has_ended(&t->body))

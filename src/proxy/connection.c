@@ -187,8 +187,8 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
     if (c->given_id) {
         fields.request_id = text(c->given_id);
     } else if (c->request_id) {
-        snprintf(texts->request_id, sizeof texts->request_id, "%016llx",
-                 (unsigned long long)c->request_id);
+        bytes_write_hex(c->request_id, texts->request_id);
+        texts->request_id[16] = '\0';
         fields.request_id = text(texts->request_id);
     }
     if (c->handshake_usec)

@@ -32,9 +32,10 @@ static void begin(struct exchange *h, const struct snapshot *snapshot, struct bu
     init_bufs(h, request);
 }
 
-struct exchange *exchange_new(const struct snapshot *snapshot)
+/* An exchange is large, for the views of its heads; taking one up again costs nothing. */
+struct exchange *exchange_new(struct proxy *proxy, const struct snapshot *snapshot)
 {
-    struct exchange *h = malloc(sizeof *h);
+    struct exchange *h = proxy->spares ? proxy->spare[--proxy->spares] : malloc(sizeof *h);
 
     if (h)
         begin(h, snapshot, (struct buf){0});
@@ -53,13 +54,16 @@ static void release(struct exchange *h)
     transfer_done(&h->download);
 }
 
-struct exchange *exchange_free(struct exchange *h)
+struct exchange *exchange_free(struct proxy *proxy, struct exchange *h)
 {
     if (!h)
         return NULL;
     release(h);
     buf_done(&h->request);
-    free(h);
+    if (proxy->spares < PROXY_SPARES)
+        proxy->spare[proxy->spares++] = h;
+    else
+        free(h);
     return NULL;
 }
 
@@ -220,6 +224,17 @@ static enum reason judge_upgrade(struct exchange *h)
     return REASON_DONE;
 }
 
+/* RFC 9110 section 10.1.1: the one expectation there is. An HTTP/1.0 client's is none. */
+static bool is_met(const struct http1_head *request)
+{
+    struct bytes expected = http1_find(request, "expect");
+
+    if (!expected.at || request->minor_version == 0)
+        return true;
+    return http1_count(request, "expect") == 1 &&
+           bytes_equal_nocase(expected, bytes_of("100-continue"));
+}
+
 enum reason exchange_judge(struct exchange *h)
 {
     const struct http1_head *request = &h->request_head;
@@ -237,6 +252,8 @@ enum reason exchange_judge(struct exchange *h)
     why = judge_route(h);
     if (why == REASON_DONE)
         why = judge_upgrade(h);
+    if (why == REASON_DONE && !is_met(request))
+        why = REASON_EXPECTATION;
     if (why == REASON_DONE)
         why = judge_hops(h);
     if (why != REASON_DONE) {
@@ -311,6 +328,7 @@ static enum reason write_answer(struct exchange *h, bool is_handshake, bool keep
 {
     struct http1_edits edits = {0};
     unsigned version = h->request_head.minor_version;
+    size_t pending = buf_bytes(&h->out).len; /* of an interim answer before */
 
     buf_done(&h->lines);
     int error = h->reply_head.status < 200 && !is_handshake
@@ -321,6 +339,8 @@ static enum reason write_answer(struct exchange *h, bool is_handshake, bool keep
         error =
             http1_write_answer(&h->out, &h->reply_head, is_handshake, keeps, version, date, &edits);
     buf_done(&h->lines);
+    if (error)
+        buf_cut(&h->out, pending);
     if (error == -EMSGSIZE)
         return REASON_ANSWER_TOO_LARGE;
     return error ? REASON_NO_MEMORY : REASON_DONE;
@@ -352,6 +372,7 @@ static bool is_event_stream(const struct http1_head *reply)
 enum reason exchange_begin_download(struct exchange *h, struct stream *client,
                                     struct stream *server, struct bytes date)
 {
+    bool has_pending = !buf_is_empty(&h->out); /* of an interim answer */
     struct http1_body body;
 
     if (http1_response_body(&h->reply_head, h->request_head.method, &body) != REASON_DONE)
@@ -365,6 +386,7 @@ enum reason exchange_begin_download(struct exchange *h, struct stream *client,
     if (why != REASON_DONE)
         return why;
     buf_consume(&h->reply, h->read.used);
+    h->has_begun_answer = has_pending;
     transfer_init(&h->download, server, client, &h->reply, &body);
     h->download.unframes = unframes;
     transfer_put_first(&h->download, &h->out);

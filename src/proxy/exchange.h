@@ -50,8 +50,9 @@ struct exchange {
 };
 
 /* `snapshot` outlives it. NULL: no memory. */
-struct exchange *exchange_new(const struct snapshot *snapshot);
-struct exchange *exchange_free(struct exchange *h); /* accepts NULL, returns NULL */
+struct exchange *exchange_new(struct proxy *proxy, const struct snapshot *snapshot);
+/* Accepts NULL, returns NULL. */
+struct exchange *exchange_free(struct proxy *proxy, struct exchange *h);
 /* Keeps what is pipelined, forgets the rest. */
 void exchange_begin_next(struct exchange *h, const struct snapshot *snapshot);
 

@@ -45,6 +45,8 @@ void proxy_done(struct proxy *proxy)
     runner_stop_all(&proxy->worker.runner, REASON_STOPPING); /* what the closing gates let in */
     keepalive_done(&proxy->keepalive);
     relay_worker_done(&proxy->relays);
+    while (proxy->spares)
+        free(proxy->spare[--proxy->spares]);
     proxy->snapshot = snapshot_unref(proxy->snapshot);
     worker_done(&proxy->worker);
     proxy->tls = tls_worker_free(proxy->tls);

@@ -8,6 +8,9 @@
 #include "proxy/snapshot.h"
 
 struct proxy;
+struct exchange;
+
+#define PROXY_SPARES 16
 
 /* A listener of this worker. */
 struct gate {
@@ -44,7 +47,9 @@ struct proxy {
     struct tls_worker *tls;
     struct list gates;
     struct keepalive keepalive; /* connections to servers that wait for their next request */
-    struct list connections;    /* oldest first, so by ascending number */
+    struct exchange *spare[PROXY_SPARES]; /* memory of requests that are over, for the next ones */
+    unsigned spares;
+    struct list connections; /* oldest first, so by ascending number */
     struct proxy_counters counters;
     struct random random;
     bool is_draining; /* new handshakes get 503 */

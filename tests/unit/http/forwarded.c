@@ -2,6 +2,8 @@
 
 #include "test.h"
 
+#include <stdio.h>
+
 static struct cidr_set trust;
 static const struct cidr_set nobody;
 

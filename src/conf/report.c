@@ -1,4 +1,5 @@
 /* Errors are collected as they are found and sorted when they are shown: by file, line, column. */
+#include "conf/text.h"
 #include "conf/tree.h"
 
 #include <stdarg.h>
@@ -244,28 +245,6 @@ static void sort(const struct report *report)
         qsort(report->error, report->kept, sizeof *report->error, compare);
 }
 
-struct text {
-    char *at;
-    size_t len;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct text *text, const char *format, ...)
-{
-    va_list args, again;
-
-    va_start(args, format);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    char *more = len < 0 ? NULL : realloc(text->at, text->len + (size_t)len + 1);
-    if (more) {
-        text->at = more;
-        vsnprintf(more + text->len, (size_t)len + 1, format, again);
-        text->len += (size_t)len;
-    }
-    va_end(again);
-}
-
 /* The bytes of `len` characters of UTF-8, from `at` on. */
 static size_t after_characters(struct bytes line, size_t at, size_t len)
 {
@@ -288,28 +267,28 @@ static void say_line(struct text *text, const struct report *report, struct mark
     size_t from = after_characters(line, 0, skipped);
     size_t to = after_characters(line, from, LINE_MAX),
            caret = after_characters(line, from, mark.column - skipped - 1);
-    say(text, "    ");
+    text_say(text, "    ");
     for (size_t i = from; i < to; i++)
-        say(text, "%c",
-            (line.at[i] < ' ' && line.at[i] != '\t') || line.at[i] == 0x7f ? '?' : line.at[i]);
-    say(text, "\n    ");
+        text_say(text, "%c",
+                 (line.at[i] < ' ' && line.at[i] != '\t') || line.at[i] == 0x7f ? '?' : line.at[i]);
+    text_say(text, "\n    ");
     for (size_t i = from; i < caret; i++)
         if ((line.at[i] & 0xc0) != 0x80)
-            say(text, "%c", line.at[i] == '\t' ? '\t' : ' ');
-    say(text, "^\n");
+            text_say(text, "%c", line.at[i] == '\t' ? '\t' : ' ');
+    text_say(text, "^\n");
 }
 
 static void say_error(struct text *text, const struct report *report, const struct error *error)
 {
     if (error->mark.file && error->mark.line)
-        say(text, "%s:%u:%u: ", error->mark.file, error->mark.line, error->mark.column);
+        text_say(text, "%s:%u:%u: ", error->mark.file, error->mark.line, error->mark.column);
     else if (error->mark.file)
-        say(text, "%s: ", error->mark.file);
-    say(text, "error: %s\n", error->words ? error->words : "out of memory");
+        text_say(text, "%s: ", error->mark.file);
+    text_say(text, "error: %s\n", error->words ? error->words : "out of memory");
     if (error->mark.file && error->mark.line)
         say_line(text, report, error->mark);
     if (error->hint)
-        say(text, "  %s\n", error->hint);
+        text_say(text, "  %s\n", error->hint);
 }
 
 char *report_text(const struct report *report)
@@ -320,9 +299,9 @@ char *report_text(const struct report *report)
     for (size_t i = 0; i < report->kept; i++)
         say_error(&text, report, &report->error[i]);
     if (report->count > report->kept)
-        say(&text, "and %zu more\n", report->count - report->kept);
-    say(&text, "%zu error%s\n", report->count, report->count == 1 ? "" : "s");
-    return text.at;
+        text_say(&text, "and %zu more\n", report->count - report->kept);
+    text_say(&text, "%zu error%s\n", report->count, report->count == 1 ? "" : "s");
+    return text_take(&text);
 }
 
 void report_each(const struct report *report,

@@ -140,7 +140,7 @@ size_t report_count(const struct report *report);
 __attribute__((format(printf, 4, 5))) void report_add(struct report *report, struct mark mark,
                                                       const char *hint, const char *format, ...);
 /* "FILE:LINE:COLUMN: error: ...\n    the line\n    ^\n  hint\n" for each, then a count; malloc'ed.
- */
+ * NULL: no memory. */
 char *report_text(const struct report *report);
 /* The same for programs: one call per error. */
 void report_each(const struct report *report,
@@ -156,5 +156,5 @@ struct settings *settings_parse(struct conf_source *source, const char *name, st
 struct settings *settings_free(struct settings *settings); /* accepts NULL, returns NULL */
 
 /* The whole configuration as it is in force, as YAML, with every default written out and what came
- * from { file } or { env } masked as "***": malloc'ed. For `check --show` and admin. */
+ * from { file } or { env } masked as "***": malloc'ed; NULL: no memory. For `check --show`. */
 char *settings_text(const struct settings *settings);

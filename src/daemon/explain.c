@@ -45,6 +45,7 @@ int explain_check(const struct options *options)
 {
     struct snapshot *snapshot = load_or_say(options->file);
     size_t servers = 0;
+    int code = 0;
 
     if (!snapshot)
         return 1;
@@ -53,7 +54,8 @@ int explain_check(const struct options *options)
         servers += settings->pools[i].server_count;
     if (options->shows) {
         char *text = settings_text(settings);
-        fputs(text ? text : "", stdout);
+        fputs(text ? text : "turnout: out of memory\n", text ? stdout : stderr);
+        code = text ? 0 : 1;
         free(text);
     } else {
         printf("%s: ok: %zu listener%s, %zu pool%s, %zu route%s, %zu server%s\n", options->file,
@@ -62,7 +64,7 @@ int explain_check(const struct options *options)
                servers, plural(servers));
     }
     snapshot_unref(snapshot);
-    return 0;
+    return code;
 }
 
 /* --- a request -------------------------------------------------------------------------------- */

@@ -71,6 +71,7 @@ int explain_check(const struct options *options)
 
 struct asked {
     bool is_tls, is_websocket;
+    bool is_raw;       /* tcp://HOST:PORT: a connection, no request */
     struct bytes host; /* without port */
     uint16_t port;
     struct url_target target;
@@ -115,16 +116,30 @@ static bool write_request(const struct options *options, struct asked *asked)
     return true;
 }
 
+static bool parse_raw(const char *authority, struct asked *asked)
+{
+    struct bytes rest = {(const uint8_t *)authority, strcspn(authority, "/")};
+
+    asked->is_raw = true;
+    if (url_host_parse(rest, &asked->host, &asked->port) && asked->port)
+        return true;
+    fprintf(stderr, "turnout explain: \"%s\" names no port; write tcp://HOST:PORT\n", authority);
+    return false;
+}
+
 static bool parse_url(const struct options *options, struct asked *asked)
 {
     uint16_t port;
 
+    if (strncmp(options->url, "tcp://", 6) == 0)
+        return parse_raw(options->url + 6, asked);
     if (!url_target_parse(bytes_of(options->url), &asked->target) || !asked->target.authority.len ||
         !url_host_parse(asked->target.authority, &asked->host, &port)) {
-        fprintf(stderr,
-                "turnout explain: \"%s\" is no URL; write ws://HOST/PATH, wss://, http:// or "
-                "https://\n",
-                options->url);
+        fprintf(
+            stderr,
+            "turnout explain: \"%s\" is no URL; write ws://HOST/PATH, wss://, http://, https:// "
+            "or tcp://HOST:PORT\n",
+            options->url);
         return false;
     }
     struct bytes scheme = asked->target.scheme;
@@ -153,7 +168,8 @@ static const struct gate_spec *find_gate(const struct snapshot *snapshot, const 
             return &snapshot->gates[i];
     *ret_by_port = false;
     for (size_t i = 0; i < snapshot->settings->listener_count; i++)
-        if ((snapshot->gates[i].settings->tls_mode != TLS_NONE) == asked->is_tls)
+        if (!snapshot->gates[i].tcp &&
+            (snapshot->gates[i].settings->tls_mode != TLS_NONE) == asked->is_tls)
             return &snapshot->gates[i];
     return NULL;
 }
@@ -178,7 +194,11 @@ static int say_gate(const struct snapshot *snapshot, const struct asked *asked,
            gate->tcp ? ", then bytes as they are" : "", introductions[gate->settings->proxy_in],
            by_port ? ""
                    : "; no listener has the URL's port, this is the first that speaks its scheme");
-    if (speaks_tls == asked->is_tls)
+    if (asked->is_raw && !gate->tcp) {
+        printf("           but it reads what comes: ask with ws://, wss://, http:// or https://\n");
+        return 1;
+    }
+    if (gate->tcp || speaks_tls == asked->is_tls)
         return 0;
     printf("           but the URL's scheme %s TLS: that connection fails\n",
            asked->is_tls ? "wants" : "knows no");

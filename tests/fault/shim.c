@@ -26,6 +26,7 @@ enum kind {
     SHUTDOWN,
     SETSOCKOPT,
     GETSOCKOPT,
+    GETSOCKNAME,
     EPOLL_CTL,
     MALLOC,
     CALLOC,
@@ -152,6 +153,11 @@ int shutdown(int fd, int how)
 int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
     return fails(SETSOCKOPT) ? -1 : (int)KERNEL(SYS_setsockopt, fd, level, name, value, len);
+}
+
+int getsockname(int fd, struct sockaddr *restrict name, socklen_t *restrict len)
+{
+    return fails(GETSOCKNAME) ? -1 : (int)syscall(SYS_getsockname, fd, name, len);
 }
 
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)

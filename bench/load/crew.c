@@ -79,7 +79,7 @@ static int phase_of(const struct load *l)
 
 static void begin_storm(struct load *l)
 {
-    l->is_storm = true;
+    l->is_storm = l->awaits_all = true;
     l->began_storm_nsec = now_nsec();
     for (unsigned i = 0; i < l->count; i++)
         if (l->clients[i].stream.fd >= 0)
@@ -104,15 +104,15 @@ static void live(struct load *l)
     int known = PHASE_OPEN, phase;
 
     while ((phase = phase_of(l)) != PHASE_DRAIN && !has_failed_much(l)) {
-        if (phase != known)
-            on_phase(l, phase);
-        known = phase;
+        while (known < phase) /* none is left out, however long we slept */
+            on_phase(l, ++known);
         if (l->options->mode != MODE_HANDSHAKE)
             open_some(l);
         turn(l, phase == PHASE_OPEN ? 10000000u : mode_tick(l));
-        if (!atomic_load_explicit(&l->tally->is_ready, memory_order_relaxed) && all_are_open(l) &&
-            (phase == PHASE_OPEN || l->is_storm))
+        if (l->awaits_all && all_are_open(l)) {
+            l->awaits_all = false;
             atomic_store(&l->tally->is_ready, true);
+        }
     }
     l->is_measuring = false;
 }
@@ -176,7 +176,8 @@ static void done(struct load *l)
 
 int crew_run(const struct options *o, struct board *board, unsigned number)
 {
-    struct load l = {.options = o, .board = board, .number = number, .epoll_fd = -1};
+    struct load l = {
+        .options = o, .board = board, .number = number, .epoll_fd = -1, .awaits_all = true};
     int bad = init(&l);
 
     if (bad) {

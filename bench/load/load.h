@@ -22,7 +22,7 @@
 #define SCRATCH_BYTES    (256u * 1024u)
 #define AT_ONCE_BYTES    (1024u * 1024u) /* of one connection, then others have their turn */
 #define HEAD_MAX_BYTES   8192u
-#define DRAIN_NSEC       (4ull * NSEC_PER_SEC)
+#define DRAIN_NSEC       (3ull * NSEC_PER_SEC)
 #define CONNECTING_MSEC  20000u
 #define FAILED_MAX       100u
 #define CONTROL_MAX      (6u + 125u)
@@ -128,7 +128,7 @@ struct load {
     int epoll_fd;
     unsigned opening, open, answered, next_to_open, source_turn, cursor;
     uint32_t due_turn;
-    bool is_measuring, is_over, is_storm;
+    bool is_measuring, is_over, is_storm, awaits_all;
     struct client *clients, *ready;
     struct client *publisher; /* SUBSCRIBE, in the first process */
     uint32_t published;

@@ -378,6 +378,8 @@ enum reason exchange_begin_download(struct exchange *h, struct stream *client,
     if (http1_response_body(&h->reply_head, h->request_head.method, &body) != REASON_DONE)
         return REASON_ANSWER_MALFORMED;
     h->server_keeps = http1_keeps(&h->reply_head) && body.kind != BODY_UNTIL_CLOSE;
+    uint32_t rests_sec = http1_keepalive_sec(&h->reply_head);
+    h->server_rests_usec = rests_sec == UINT32_MAX ? FOREVER : rests_sec * UINT64_C(1000000);
     bool unframes = body.kind == BODY_CHUNKED && h->request_head.minor_version == 0;
     h->keeps = h->keeps && body.kind != BODY_UNTIL_CLOSE && !unframes;
     h->silence_usec =

@@ -33,6 +33,7 @@ struct exchange {
     struct bytes host; /* the request's, without port */
     uint64_t began_usec;
     uint64_t silence_usec;           /* of the answer's body */
+    uint64_t server_rests_usec;      /* how long the server keeps an idle connection, it says */
     const struct snapshot *snapshot; /* borrowed: the connection's */
     const struct route *route;       /* in it */
     uint32_t interim_count;

@@ -12,6 +12,7 @@ const serve = name => async (wire, { path, connection }, backend) => {
   if (path === '/once' && backend.requests.filter(r => r.connection === connection).length > 1) { wire.end(); return 'tunnel' }
   if (path === '/half') { wire.send('HTTP/1.1 200 OK\r\nContent-Le'); wire.end(); return 'tunnel' }
   if (path === '/ws') { wire.send(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptFor(key)}\r\n\r\n`); return 'tunnel' }
+  if (path === '/brief') { wire.send(`HTTP/1.1 200 OK\r\nKeep-Alive: timeout=${name === 'one' ? 1 : 2}\r\nContent-Length: 0\r\n\r\n`); return }
   wire.send(answer(200, `${name} ${path} ${connection}`))
 }
 before(async () => {
@@ -98,6 +99,11 @@ test('no more than keepalive.max rest, and not longer than keepalive.idle', asyn
 test('keepalive.max: 0 keeps none', async () => {
   for (let i = 0; i < 3; i++) await ask('/a', { host: 'never' })
   assert.equal(new Set(two.requests.map(r => r.connection)).size, 3)
+})
+test('a connection is left a second before its server says it leaves', async () => {
+  await ask('/brief')
+  await ask('/a')
+  assert.notEqual(one.requests[0].connection, one.requests[1].connection)
 })
 test('a reload that takes the server away closes what rests', async () => {
   await ask('/a', { host: 'short' })

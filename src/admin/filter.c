@@ -73,7 +73,7 @@ bool filter_matches(const struct filter *filter, const struct connection *c)
     if (c->flow.number <= filter->after ||
         (filter->idle_usec && silent_usec(c) < filter->idle_usec))
         return false;
-    if (differs(filter->pool, c->route ? pool_name(c->route->pool) : NULL) ||
+    if (differs(filter->pool, connection_pool(c) ? pool_name(connection_pool(c)) : NULL) ||
         differs(filter->route, c->route ? c->route->name : NULL) ||
         differs(filter->server, c->chosen ? c->chosen->name : NULL) ||
         differs(filter->state, flow_step_name(&c->flow)))

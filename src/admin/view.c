@@ -76,13 +76,13 @@ static json_t *view_choice(const struct connection *c)
         return json_null();
     json = json_object();
     candidates = json_array();
-    set(json, "balancer", text(pool_balancer(c->route->pool)->name));
-    set(json, "because", text(pool_balancer(c->route->pool)->because));
+    set(json, "balancer", text(pool_balancer(connection_pool(c))->name));
+    set(json, "because", text(pool_balancer(connection_pool(c))->because));
     set(json, "servers", number(choice->candidates));
     for (unsigned i = 0; i < choice->seen_count; i++) {
         const struct choice_seen *seen = &choice->seen[i];
         json_t *one = json_object();
-        set(one, "server", text(pool_server(c->route->pool, seen->member)->name));
+        set(one, "server", text(pool_server(connection_pool(c), seen->member)->name));
         set(one, "active", number(seen->active));
         set(one, "weight", number(seen->weight));
         set(one, "open", json_boolean(seen->is_open));
@@ -263,6 +263,27 @@ json_t *view_servers(const struct snapshot *snapshot)
     return all;
 }
 
+static void view_action(const struct route *route, json_t *json)
+{
+    static const char *const kinds[] = {"pools", "respond", "redirect"};
+    const struct route_settings *settings = route->settings;
+    json_t *pools = json_object();
+
+    set(json, "action", text(kinds[settings->kind]));
+    if (route->pool) {
+        set(json, "pool", text(pool_name(route->pool)));
+        set(json, "balance", text(pool_balancer(route->pool)->name));
+    } else {
+        set(json, "status", number(route->action->status));
+    }
+    for (size_t i = 0; i < settings->share_count; i++)
+        set(pools, settings->shares[i].pool, number(settings->shares[i].weight));
+    if (settings->share_count)
+        json_object_set_new(json, "weights", pools);
+    else
+        json_decref(pools);
+}
+
 json_t *view_routes(const struct snapshot *snapshot)
 {
     json_t *all = json_array();
@@ -273,8 +294,7 @@ json_t *view_routes(const struct snapshot *snapshot)
         json_t *json = json_object();
         set(json, "route", text(route->name));
         set(json, "matches", text(route_rule_describe(route->rule, words, sizeof words)));
-        set(json, "pool", text(pool_name(route->pool)));
-        set(json, "balance", text(pool_balancer(route->pool)->name));
+        view_action(route, json);
         json_array_append_new(all, json);
     }
     return all;

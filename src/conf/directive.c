@@ -343,6 +343,7 @@ const char *const *directive_words(const struct directive *row)
     static const char *const traceparent[] = {"make", "pass", NULL};
     static const char *const proxy_in[] = {"no", "optional", "required", NULL};
     static const char *const proxy_out[] = {"no", "v1", "v2", "v2_crc32c", NULL};
+    static const char *const scheme[] = {"any", "http", "https", NULL};
     static const char *const encoded_slashes[] = {"keep", "refuse", NULL};
     static const struct {
         const char *name; /* of the row, or of its field */
@@ -353,6 +354,7 @@ const char *const *directive_words(const struct directive *row)
         {"mode", mode},
         {"on_removed", on_removed},
         {"encoded_slashes", encoded_slashes},
+        {"scheme", scheme},
         {"traceparent", traceparent},
         {"proxy_in", proxy_in},
         {"proxy_out", proxy_out},

@@ -1,5 +1,5 @@
-/* Between the files that put sections together: settings.c (the whole, and its routes), listeners.c
- * and pools.c. */
+/* Between the files that put sections together: settings.c (the whole, and its routes),
+ * listeners.c, pools.c and actions.c (what routes do). */
 #pragma once
 
 #include "conf/sections.h"
@@ -34,3 +34,11 @@ void *load_list(struct loader *loader, const struct tree *list, const char *what
 
 void load_listeners(struct loader *loader, const struct tree *whole);
 void load_pools(struct loader *loader, const struct tree *whole);
+
+/* The index of that pool; SIZE_MAX and an error: there is none. */
+size_t find_pool_named(struct loader *loader, struct mark mark, const char *const *name);
+/* Scheme, methods and fields of a match. */
+void load_match_more(struct loader *loader, const struct tree *match, struct match_settings *more);
+/* What a route does: pool, pools, respond or redirect, and what changes on the way. */
+void load_action(struct loader *loader, const struct tree *element, struct route_settings *route);
+void load_error_pages(struct loader *loader, const struct tree *pages);

@@ -18,7 +18,7 @@ static const struct directive top_rows[] = {
 #undef DIRECTIVES_top
 };
 SECTION(top, "", "include", "admin", "listeners", "timeouts", "tcp", "limits", "trusted_proxies",
-        "log", "pools", "routes")
+        "log", "pools", "routes", "error_pages")
 
 #undef STRUCT
 #define STRUCT struct timeouts
@@ -152,7 +152,8 @@ static const struct directive route_rows[] = {
 #include "conf/directives.def"
 #undef DIRECTIVES_route
 };
-SECTION(route, "routes", "match", "timeouts", "websocket")
+SECTION(route, "routes", "match", "timeouts", "websocket", "pools", "respond", "redirect",
+        "headers")
 
 #undef STRUCT
 #define STRUCT struct route_settings
@@ -162,7 +163,7 @@ static const struct directive match_rows[] = {
 #include "conf/directives.def"
 #undef DIRECTIVES_match
 };
-SECTION(match, "match")
+SECTION(match, "match", "methods", "headers")
 
 #undef STRUCT
 #define STRUCT struct route_settings
@@ -173,3 +174,33 @@ static const struct directive websocket_rows[] = {
 #undef DIRECTIVES_websocket
 };
 SECTION(websocket, "websocket")
+
+#undef STRUCT
+#define STRUCT struct share_settings
+static const struct directive share_rows[] = {
+#define DIRECTIVES_share
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_share
+};
+SECTION(share, "pools")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive respond_rows[] = {
+#define DIRECTIVES_respond
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_respond
+};
+SECTION(respond, "respond", "headers")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive redirect_rows[] = {
+#define DIRECTIVES_redirect
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_redirect
+};
+SECTION(redirect, "redirect")

@@ -42,8 +42,7 @@ static void copy_timeouts(struct loader *loader, struct route_settings *route)
         settings_keep_secret(loader, &route->lifetime_jitter);
 }
 
-/* SIZE_MAX, and an error, when there is none of that name. */
-static size_t find_pool_named(struct loader *loader, struct mark mark, const char *const *name)
+size_t find_pool_named(struct loader *loader, struct mark mark, const char *const *name)
 {
     const struct settings *settings = loader->settings;
     char hint[WORDS_BYTES] = "there are: ";
@@ -59,23 +58,6 @@ static size_t find_pool_named(struct loader *loader, struct mark mark, const cha
         snprintf(hint, sizeof hint, "did you mean \"%s\"?", near);
     complain_at(loader, mark, hint, "there is no pool \"%s\"", settings_shown(settings, name));
     return SIZE_MAX;
-}
-
-static void find_pool(struct loader *loader, const struct tree *element,
-                      struct route_settings *route)
-{
-    route->pool_mark = mark_of(element, "pool");
-    if (!route->pool) {
-        complain_at(loader, element->mark, "add pool: NAME", "\"pool\" is missing");
-        route->pool = "";
-        return;
-    }
-    size_t found = find_pool_named(loader, route->pool_mark, &route->pool);
-    if (found == SIZE_MAX)
-        return;
-    route->pool_index = found;
-    if (!tree_find(element, "on_removed"))
-        route->on_removed = loader->settings->pools[found].on_removed;
 }
 
 /* The host is tried alone first, so that an error points at the right key. */
@@ -106,6 +88,7 @@ static void load_match(struct loader *loader, const struct tree *match,
     route->host_mark = mark_of(match, "host");
     route->path_mark = mark_of(match, "path");
     route->prefix_mark = mark_of(match, "prefix");
+    load_match_more(loader, match, &route->more);
     check_match(loader, route);
 }
 
@@ -116,6 +99,7 @@ static void load_route(struct loader *loader, const struct tree *element, void *
     route->mark = element->mark;
     copy_timeouts(loader, route);
     section_preset(loader, &section_route, route);
+    section_preset(loader, &section_match, route);
     section_preset(loader, &section_websocket, route);
     section_load(loader, &section_route, element, route);
     if (element->kind != TREE_MAP)
@@ -125,7 +109,7 @@ static void load_route(struct loader *loader, const struct tree *element, void *
     if (child(element, "websocket"))
         section_load(loader, &section_websocket, child(element, "websocket"), route);
     load_timeouts(loader, child(element, "timeouts"), &route->timeouts, &route->lifetime_jitter);
-    find_pool(loader, element, route);
+    load_action(loader, element, route);
 }
 
 static bool is_same(const char *a, const char *b)
@@ -139,11 +123,13 @@ static bool covers(const struct route_settings *before, const struct route_setti
 {
     bool any_path = !before->path && (!before->prefix || strcmp(before->prefix, "/") == 0);
     bool any_host = !before->host;
+    bool any_else = before->more.scheme == SCHEME_ANY && !before->more.method_count &&
+                    !before->more.field_count;
     bool same_host = before->host && later->host &&
                      bytes_equal_nocase(bytes_of(before->host), bytes_of(later->host));
     bool same_path = is_same(before->path, later->path) && is_same(before->prefix, later->prefix);
 
-    return (any_host || same_host) && (any_path || same_path);
+    return any_else && (any_host || same_host) && (any_path || same_path);
 }
 
 static void check_reach(struct loader *loader, size_t number)
@@ -199,6 +185,7 @@ static void preset_route(struct loader *loader, struct route_settings *route, si
     const struct settings *settings = loader->settings;
 
     section_preset(loader, &section_route, route);
+    section_preset(loader, &section_match, route);
     section_preset(loader, &section_websocket, route);
     copy_timeouts(loader, route);
     route->pool = settings->pools[pool].name;
@@ -322,6 +309,7 @@ static void load_whole(struct loader *loader, const struct tree *whole)
     settings->trusted_proxies =
         load_list(loader, child(whole, "trusted_proxies"), "trusted_proxies",
                   sizeof *settings->trusted_proxies, load_proxy, &settings->trusted_proxy_count);
+    load_error_pages(loader, child(whole, "error_pages"));
     load_listeners(loader, whole);
     load_pools(loader, whole);
     for (size_t i = 0; i < settings->listener_count; i++)

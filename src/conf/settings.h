@@ -28,6 +28,7 @@ enum tls_mode { TLS_NONE, TLS_TERMINATE, TLS_PASSTHROUGH };
 enum traceparent { TRACEPARENT_MAKE, TRACEPARENT_PASS };
 enum proxy_in { PROXY_IN_NO, PROXY_IN_OPTIONAL, PROXY_IN_REQUIRED };
 enum proxy_out { PROXY_OUT_NO, PROXY_OUT_V1, PROXY_OUT_V2, PROXY_OUT_V2_CRC32C };
+enum scheme { SCHEME_ANY, SCHEME_HTTP, SCHEME_HTTPS };
 enum encoded_slashes { ENCODED_SLASHES_KEEP, ENCODED_SLASHES_REFUSE };
 
 struct certificate_settings {
@@ -66,14 +67,70 @@ struct pool_settings {
     size_t server_count;
 };
 
+/* A field of the request; of several with that name, one line does. */
+struct field_match_settings {
+    const char *name, *value;
+    enum { FIELD_IS, FIELD_PRESENT, FIELD_ABSENT } kind;
+    bool is_secret; /* the value came from { file } or { env } */
+};
+
+/* What a route asks beside host and path; none: any. */
+struct match_settings {
+    enum scheme scheme;
+    const char **methods;
+    size_t method_count;
+    struct field_match_settings *fields;
+    size_t field_count;
+};
+
+/* One of several pools. */
+struct share_settings {
+    struct mark mark;
+    const char *pool;
+    uint64_t weight;   /* 0: never */
+    size_t pool_index; /* in settings.pools */
+};
+
+enum edit_op { EDIT_SET, EDIT_ADD, EDIT_REMOVE };
+struct edit_settings {
+    struct mark mark;
+    enum edit_op op;
+    const char *name, *value; /* no value for EDIT_REMOVE */
+    bool is_literal;          /* it came from { file } or { env }: no braces are read */
+};
+struct edits_settings {
+    struct edit_settings *at;
+    size_t count;
+};
+
+enum route_kind { ROUTE_POOLS, ROUTE_RESPOND, ROUTE_REDIRECT };
+
+struct error_page_settings {
+    struct mark mark; /* of the path */
+    uint64_t status;
+    const char *path;
+};
+
 struct route_settings {
     struct mark mark;
     const char *name;                 /* as written, or its number in the file, from 1 */
     const char *host, *path, *prefix; /* NULL: any */
     struct mark host_mark, path_mark, prefix_mark;
     struct mark pool_mark;
-    const char *pool;
-    size_t pool_index; /* in settings.pools */
+    enum route_kind kind;
+    const char *pool;              /* NULL: several, or none */
+    size_t pool_index;             /* in settings.pools; of several the first one's */
+    struct share_settings *shares; /* `pools`; none: `pool` alone */
+    size_t share_count;
+    struct match_settings more; /* of match */
+    const char *strip_prefix;   /* NULL: nothing */
+    struct edits_settings request_edits, response_edits;
+    uint64_t respond_status;
+    const char *respond_body; /* NULL: none */
+    struct edits_settings respond_fields;
+    uint64_t redirect_status;
+    const char *redirect_to;
+    struct mark strip_mark, respond_mark, redirect_mark;
     enum encoded_slashes encoded_slashes;
     enum on_removed on_removed; /* inherits the pool's */
     bool require_key; /* websocket.require_key, default yes: 400 without Sec-WebSocket-Key */
@@ -105,7 +162,9 @@ struct settings {
     size_t pool_count;
     enum on_removed on_removed;
     uint64_t lifetime_jitter; /* percent */
-    const void **secrets;     /* fields whose value came from { file } or { env } */
+    struct error_page_settings *error_pages;
+    size_t error_page_count;
+    const void **secrets; /* fields whose value came from { file } or { env } */
     size_t secret_count;
     struct route_settings
         *routes; /* without routes and with one pool, one that takes all; none only if all is tcp */
@@ -126,6 +185,9 @@ struct conf_source {
     bool (*is_address)(const char *text);
     bool (*is_endpoint)(const char *text);
     bool (*is_match)(const char *host, const char *path, const char *prefix, char ret_words[256]);
+    /* Tells what is wrong in what a route does. */
+    void (*judge)(const struct route_settings *route,
+                  void (*tell)(void *to, struct mark mark, const char *words), void *to);
 };
 
 /* Errors, all of them, in file order. */

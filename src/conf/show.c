@@ -113,19 +113,115 @@ static void say_pool(struct out *out, const struct pool_settings *pool)
     }
 }
 
+static void say_shown(struct out *out, const char *const *text)
+{
+    say_text(out, settings_shown(out->settings, text));
+}
+
+static void say_match(struct out *out, const struct route_settings *route)
+{
+    static const char *const kinds[] = {"", "true", "false"};
+    const struct match_settings *more = &route->more;
+
+    say_rows(out, &section_match, route, ", ");
+    for (size_t i = 0; i < more->method_count; i++)
+        text_say(&out->text, "%s%s", i ? ", " : ", methods: [ ", more->methods[i]);
+    text_say(&out->text, more->method_count ? " ]" : "");
+    for (size_t i = 0; i < more->field_count; i++) {
+        text_say(&out->text, i ? ", " : ", headers: { ");
+        say_text(out, more->fields[i].name);
+        text_say(&out->text, ": %s", kinds[more->fields[i].kind]);
+        if (more->fields[i].kind == FIELD_IS)
+            say_shown(out, &more->fields[i].value);
+    }
+    text_say(&out->text, more->field_count ? " }" : "");
+}
+
+/* "NAME: VALUE, ..." or "NAME, ..." of one operation; false: there is none. */
+static bool say_edits_of(struct out *out, const struct edits_settings *edits, enum edit_op op,
+                         const char *before)
+{
+    bool is_first = true;
+
+    for (size_t i = 0; i < edits->count; i++) {
+        const struct edit_settings *edit = &edits->at[i];
+        if (edit->op != op)
+            continue;
+        text_say(&out->text, "%s", is_first ? before : ", ");
+        is_first = false;
+        say_shown(out, &edit->name);
+        if (op == EDIT_REMOVE)
+            continue;
+        text_say(&out->text, ": ");
+        say_shown(out, &edit->value);
+    }
+    return !is_first;
+}
+
+static void say_edits(struct out *out, const char *name, const struct edits_settings *edits)
+{
+    if (!edits->count)
+        return;
+    text_say(&out->text, "      %s:\n", name);
+    if (say_edits_of(out, edits, EDIT_SET, "        set: { "))
+        text_say(&out->text, " }\n");
+    if (say_edits_of(out, edits, EDIT_ADD, "        add: { "))
+        text_say(&out->text, " }\n");
+    if (say_edits_of(out, edits, EDIT_REMOVE, "        remove: [ "))
+        text_say(&out->text, " ]\n");
+}
+
+static void say_action(struct out *out, const struct route_settings *route)
+{
+    if (route->kind == ROUTE_RESPOND) {
+        text_say(&out->text, "    respond: { ");
+        say_rows(out, &section_respond, route, ", ");
+        if (say_edits_of(out, &route->respond_fields, EDIT_SET, ", headers: { "))
+            text_say(&out->text, " }");
+        text_say(&out->text, " }\n");
+    } else if (route->kind == ROUTE_REDIRECT) {
+        text_say(&out->text, "    redirect: { ");
+        say_rows(out, &section_redirect, route, ", ");
+        text_say(&out->text, " }\n");
+    }
+    for (size_t i = 0; i < route->share_count; i++) {
+        text_say(&out->text, i ? ", { " : "    pools: [ { ");
+        say_rows(out, &section_share, &route->shares[i], ", ");
+        text_say(&out->text, " }%s", i + 1 == route->share_count ? " ]\n" : "");
+    }
+    if (route->request_edits.count || route->response_edits.count)
+        text_say(&out->text, "    headers:\n");
+    say_edits(out, "request", &route->request_edits);
+    say_edits(out, "response", &route->response_edits);
+}
+
 static void say_route(struct out *out, const struct route_settings *route)
 {
     text_say(&out->text, "  - match: { ");
-    say_rows(out, &section_match, route, ", ");
+    say_match(out, route);
     text_say(&out->text, " }\n    ");
     say_rows(out, &section_route, route, "\n    ");
-    text_say(&out->text, "\n    websocket: { ");
+    text_say(&out->text, "\n");
+    say_action(out, route);
+    text_say(&out->text, "    websocket: { ");
     say_rows(out, &section_websocket, route, ", ");
     text_say(&out->text, " }\n    timeouts: { ");
     say_rows(out, &section_timeouts, &route->timeouts, ", ");
     text_say(&out->text, ", ");
     say_rows(out, &section_lifetime, &route->lifetime_jitter, ", ");
     text_say(&out->text, " }\n");
+}
+
+static void say_error_pages(struct out *out)
+{
+    const struct settings *settings = out->settings;
+
+    for (size_t i = 0; i < settings->error_page_count; i++) {
+        text_say(&out->text, "%s%llu: ", i ? ", " : "error_pages: { ",
+                 (unsigned long long)settings->error_pages[i].status);
+        say_shown(out, &settings->error_pages[i].path);
+    }
+    text_say(&out->text, settings->error_page_count ? " }\n" : "");
 }
 
 static void say_list(struct out *out, const char *name, const char *const *texts, size_t count)
@@ -174,6 +270,7 @@ char *settings_text(const struct settings *settings)
     text_say(&out.text, settings->admin_listen ? " }\n" : "\n");
     say_maps(&out);
     say_list(&out, "trusted_proxies", settings->trusted_proxies, settings->trusted_proxy_count);
+    say_error_pages(&out);
     text_say(&out.text, "listeners:\n");
     for (size_t i = 0; i < settings->listener_count; i++)
         say_listener(&out, &settings->listeners[i]);

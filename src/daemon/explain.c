@@ -95,9 +95,10 @@ static bool is_scheme(struct bytes scheme, const char *name)
 static bool write_request(const struct options *options, struct asked *asked)
 {
     const struct url_target *t = &asked->target;
-    int used = snprintf(asked->text, sizeof asked->text, "GET %.*s%s%.*s HTTP/1.1\r\n",
-                        (int)t->path.len, (const char *)t->path.at, t->query.at ? "?" : "",
-                        (int)t->query.len, t->query.at ? (const char *)t->query.at : "");
+    int used = snprintf(asked->text, sizeof asked->text, "%s %.*s%s%.*s HTTP/1.1\r\n",
+                        options->method ? options->method : "GET", (int)t->path.len,
+                        (const char *)t->path.at, t->query.at ? "?" : "", (int)t->query.len,
+                        t->query.at ? (const char *)t->query.at : "");
 
     if (!has_header(options, "host"))
         used += snprintf(asked->text + used, sizeof asked->text - (size_t)used, "Host: %.*s\r\n",
@@ -214,20 +215,23 @@ static int refused(enum reason reason)
 }
 
 /* Whether this part of a match, alone, holds. */
-static bool holds(const struct route_match *part, struct bytes host, const struct url_path *path)
+static bool holds(const struct route_match *part, const struct route_asked *asked)
 {
     struct route_rule *rule = NULL;
     char words[256];
-    bool matches =
-        route_rule_new(part, &rule, words) == 0 && route_rule_matches(rule, host, path, NULL);
+    bool matches = route_rule_new(part, &rule, words) == 0 && route_rule_matches(rule, asked, NULL);
 
     route_rule_free(rule);
     return matches;
 }
 
-static void say_why_not(const struct route_settings *route, struct bytes host,
-                        const struct url_path *path)
+static void say_why_not(const struct route_settings *route, const struct route_asked *asked)
 {
+    const struct match_settings scheme = {.scheme = route->more.scheme};
+    const struct match_settings methods = {.methods = route->more.methods,
+                                           .method_count = route->more.method_count};
+    const struct match_settings fields = {.fields = route->more.fields,
+                                          .field_count = route->more.field_count};
     const struct {
         struct route_match part;
         const char *words;
@@ -235,12 +239,14 @@ static void say_why_not(const struct route_settings *route, struct bytes host,
         {{.host = route->host}, "the host is another"},
         {{.path = route->path}, "the path is another"},
         {{.prefix = route->prefix}, "the path does not begin so"},
+        {{.more = &scheme}, "the scheme is another"},
+        {{.more = &methods}, "the method is another"},
+        {{.more = &fields}, "the fields are others"},
     };
     const char *between = ": no, ";
 
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        const struct route_match *part = &parts[i].part;
-        if ((!part->host && !part->path && !part->prefix) || holds(part, host, path))
+        if (holds(&parts[i].part, asked))
             continue;
         printf("%s%s", between, parts[i].words);
         between = " and ";
@@ -248,8 +254,8 @@ static void say_why_not(const struct route_settings *route, struct bytes host,
     putchar('\n');
 }
 
-static const struct route *say_routes(const struct snapshot *snapshot, struct bytes host,
-                                      const struct url_path *path, struct route_params *params)
+static const struct route *say_routes(const struct snapshot *snapshot,
+                                      const struct route_asked *asked, struct route_params *params)
 {
     char words[512];
 
@@ -257,40 +263,89 @@ static const struct route *say_routes(const struct snapshot *snapshot, struct by
         const struct route *route = &snapshot->routes[i];
         printf("%s %s (line %u): %s", i == 0 ? "route     " : "          ", route->name,
                route->settings->mark.line, route_rule_describe(route->rule, words, sizeof words));
-        if (route_rule_matches(route->rule, host, path, params)) {
+        if (route_rule_matches(route->rule, asked, params)) {
             printf("  <- the first that matches\n");
             return route;
         }
-        say_why_not(route->settings, host, path);
+        say_why_not(route->settings, asked);
     }
     return NULL;
 }
 
-static void say_choice(const struct route *route)
+static void say_choice(struct pool *pool)
 {
     const struct tried none = {0};
     struct choice *choice = NULL;
     size_t member = 0;
-    struct server *server = pool_pick(route->pool, &none, &member, &choice);
+    struct server *server = pool_pick(pool, &none, &member, &choice);
 
     static const char *const headers[] = {"", ", told by PROXY v1", ", told by PROXY v2",
                                           ", told by PROXY v2 with CRC32C"};
 
-    printf("pool       %s, %s%s\n", pool_name(route->pool), pool_balancer(route->pool)->name,
-           headers[pool_proxy_protocol(route->pool)]);
-    for (size_t i = 0; i < pool_count(route->pool); i++) {
-        printf("%s %s, weight %u", i == 0 ? "servers   " : "          ",
-               pool_server(route->pool, i)->name, pool_weight(route->pool, i));
-        if (pool_max_connections(route->pool, i))
-            printf(", at most %u connections", pool_max_connections(route->pool, i));
+    printf("pool       %s, %s%s\n", pool_name(pool), pool_balancer(pool)->name,
+           headers[pool_proxy_protocol(pool)]);
+    for (size_t i = 0; i < pool_count(pool); i++) {
+        printf("%s %s, weight %u", i == 0 ? "servers   " : "          ", pool_server(pool, i)->name,
+               pool_weight(pool, i));
+        if (pool_max_connections(pool, i))
+            printf(", at most %u connections", pool_max_connections(pool, i));
         printf("%s\n", server && member == i ? "  <- chosen when nothing is connected" : "");
     }
     if (server) {
-        printf("why        %s (%s)\n", pool_balancer(route->pool)->because,
-               pool_balancer(route->pool)->name);
+        printf("why        %s (%s)\n", pool_balancer(pool)->because, pool_balancer(pool)->name);
         pool_release(server);
     }
     free(choice);
+}
+
+/* All of them, by weight, and what becomes of a request that goes to each. */
+static void say_pools(const struct route *route)
+{
+    const struct route_settings *settings = route->settings;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < settings->share_count; i++)
+        sum += settings->shares[i].weight;
+    for (size_t i = 0; i < settings->share_count; i++)
+        printf("%s %s, %" PRIu64 " of %" PRIu64 "\n", i == 0 ? "pools     " : "          ",
+               settings->shares[i].pool, settings->shares[i].weight, sum);
+    if (settings->share_count < 2)
+        say_choice(route->pool);
+    for (size_t i = 0; route->pools && i < settings->share_count; i++)
+        if (settings->shares[i].weight)
+            say_choice(route->pools[i]);
+}
+
+static void say_edits_of(const char *what, const struct edits *edits)
+{
+    static const char *const ops[] = {"set", "add", "remove"};
+
+    for (size_t i = 0; i < edits->count; i++)
+        printf("%s %s: %s %.*s\n", i == 0 ? "fields    " : "          ", what,
+               ops[edits->edit[i].op], (int)edits->edit[i].name.len,
+               (const char *)edits->edit[i].name.at);
+}
+
+/* An answer of the route's own. */
+static void say_answer(const struct route *route, const struct facts *facts)
+{
+    const struct route_action *action = route->action;
+    struct buf lines;
+
+    printf("answer     %u, by the route itself\n", action->status);
+    buf_init(&lines, REQUEST_MAX_BYTES);
+    int error = route_action_answer(action, facts, &lines);
+    struct bytes rest = buf_bytes(&lines);
+    while (!error && rest.len) {
+        size_t end = bytes_find(rest, bytes_of("\r\n"), 0);
+        printf("           %.*s\n", (int)end, (const char *)rest.at);
+        rest = bytes_from(rest, end + 2);
+    }
+    if (action->body.len)
+        printf("           and a body of %zu bytes\n", action->body.len);
+    if (error)
+        printf("           and no more: %s\n", strerror(-error));
+    buf_done(&lines);
 }
 
 static void say_times(const struct route *route, bool is_handshake)
@@ -314,7 +369,7 @@ static int explain_passthrough(const struct snapshot *snapshot, const struct ask
     if (!route)
         return refused(REASON_NO_ROUTE);
     printf("route      %s: by server name (SNI); paths are not seen\n", route->name);
-    say_choice(route);
+    say_pools(route);
     return 0;
 }
 
@@ -323,53 +378,110 @@ static int explain_tcp(const struct gate_spec *gate)
     const struct timeouts *t = &gate->tcp->settings->timeouts;
 
     printf("request    none is read: whatever comes is relayed at layer 4\n");
-    say_choice(gate->tcp);
+    say_choice(gate->tcp->pool);
     printf("timeouts   connect %g s, tunnel_idle %g s, fin %g s, lifetime %g s (0: none)\n",
            (double)t->connect / 1e6, (double)t->tunnel_idle / 1e6, (double)t->fin / 1e6,
            (double)t->lifetime / 1e6);
     return 0;
 }
 
-static int explain_http(const struct snapshot *snapshot, struct asked *asked)
+/* Where it goes, or what is answered here. */
+static int say_action(const struct route *route, const struct asked *asked,
+                      const struct http1_head *head, struct facts *facts)
 {
-    struct http1_head head;
-    struct http1_body body;
-    struct url_path path;
-    struct route_params params = {0};
-    struct bytes host;
-    uint16_t port;
-    uint8_t *memory = malloc(strlen(asked->text));
-    enum reason why = REASON_NO_MEMORY;
-    const struct route *route = NULL;
+    const struct route_settings *settings = route->settings;
+    enum reason why = REASON_DONE;
+    bool is_handshake = ws_request_judge(head, settings->require_key, &why) == WS_HANDSHAKE;
 
-    if (memory && http1_request_parse(bytes_of(asked->text), HTTP1_FIELDS_MAX, &head, &why) > 0)
-        why = http1_request_host(&head, &host, &port);
-    if (memory && why == REASON_DONE)
-        why = http1_request_body(&head, &body);
-    if (memory && why == REASON_DONE && !url_path_normalise(asked->target.path, memory, &path))
-        why = REASON_TARGET_WRONG;
-    if (memory && why == REASON_DONE) {
-        route = say_routes(snapshot, host, &path, &params);
-        why = route ? REASON_DONE : REASON_NO_ROUTE;
-        if (route && path.has_encoded_slash &&
-            route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE)
-            why = REASON_TARGET_WRONG;
-    }
-    bool is_handshake =
-        route && ws_request_judge(&head, route->settings->require_key, &why) == WS_HANDSHAKE;
-    for (size_t i = 0; route && i < params.count; i++)
-        printf("           %.*s = %.*s\n", (int)params.param[i].name.len,
-               (const char *)params.param[i].name.at, (int)params.param[i].value.len,
-               (const char *)params.param[i].value.at);
-    free(memory);
     if (why != REASON_DONE)
         return refused(why);
+    if (settings->kind != ROUTE_POOLS) {
+        say_answer(route, facts);
+        return 0;
+    }
     printf("request    %s\n",
            is_handshake ? "a WebSocket handshake: relayed at layer 4 after the server's 101"
                         : "plain HTTP: layer 7, request by request");
-    say_choice(route);
+    if (route->action->strip)
+        printf("path       %.*s%s\n", (int)facts->rest.len, (const char *)facts->rest.at,
+               bytes_equal(facts->rest, asked->target.path) ? " (it does not begin so)"
+                                                            : " (behind strip_prefix)");
+    say_edits_of("request", &route->action->request);
+    say_edits_of("answer", &route->action->response);
+    say_pools(route);
     say_times(route, is_handshake);
     return 0;
+}
+
+/* Reads the request as the server would. DONE: head and path are set. */
+static enum reason read_request(const struct asked *asked, uint8_t *memory,
+                                struct http1_head *ret_head, struct bytes *ret_host,
+                                struct url_path *ret_path)
+{
+    enum reason why = REASON_HEAD_MALFORMED;
+    struct http1_body body;
+    uint16_t port;
+
+    if (http1_request_parse(bytes_of(asked->text), HTTP1_FIELDS_MAX, ret_head, &why) > 0)
+        why = http1_request_host(ret_head, ret_host, &port);
+    if (why == REASON_DONE)
+        why = http1_request_body(ret_head, &body);
+    if (why == REASON_DONE && !url_path_normalise(asked->target.path, memory, ret_path))
+        why = REASON_TARGET_WRONG;
+    return why;
+}
+
+static int explain_found(const struct route *route, const struct asked *asked,
+                         const struct route_asked *of, const struct route_params *params)
+{
+    struct bytes path = asked->target.path;
+    struct buf stripped;
+    int error = 0;
+
+    for (size_t i = 0; i < params->count; i++)
+        printf("           %.*s = %.*s\n", (int)params->param[i].name.len,
+               (const char *)params->param[i].name.at, (int)params->param[i].value.len,
+               (const char *)params->param[i].value.at);
+    if (of->path->has_encoded_slash && route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE)
+        return refused(REASON_TARGET_WRONG);
+    buf_init(&stripped, REQUEST_MAX_BYTES);
+    bool is_stripped = route->action->strip &&
+                       strip_write(route->action->strip, path, of->path, &stripped, &error);
+    struct facts facts = {
+        .method = of->head->method,
+        .scheme = bytes_of(of->is_https ? "https" : "http"),
+        .host = of->host,
+        .path = path,
+        .rest = is_stripped ? buf_bytes(&stripped) : path,
+        .query = asked->target.query,
+        .route = bytes_of(route->name),
+        .request = of->head,
+        .params = params,
+    };
+    int code = say_action(route, asked, of->head, &facts);
+    buf_done(&stripped);
+    return code;
+}
+
+static int explain_http(const struct snapshot *snapshot, struct asked *asked)
+{
+    struct http1_head head;
+    struct url_path path;
+    struct route_params params = {0};
+    struct route_asked of = {.path = &path, .is_https = asked->is_tls, .head = &head};
+    uint8_t *memory = malloc(strlen(asked->text));
+    int code;
+
+    enum reason why =
+        memory ? read_request(asked, memory, &head, &of.host, &path) : REASON_NO_MEMORY;
+    if (why != REASON_DONE) {
+        code = refused(why);
+    } else {
+        const struct route *route = say_routes(snapshot, &of, &params);
+        code = route ? explain_found(route, asked, &of, &params) : refused(REASON_NO_ROUTE);
+    }
+    free(memory);
+    return code;
 }
 
 int explain_request(const struct options *options)

@@ -3,7 +3,7 @@
 
 #include "balance/balancer.h"
 #include "net/address.h"
-#include "route/route.h"
+#include "route/action.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,12 +117,21 @@ static bool is_endpoint(const char *text)
 
 static bool is_match(const char *host, const char *path, const char *prefix, char ret_words[256])
 {
-    const struct route_match match = {host, path, prefix};
+    const struct route_match match = {.host = host, .path = path, .prefix = prefix};
     struct route_rule *rule = NULL;
     int error = route_rule_new(&match, &rule, ret_words);
 
     route_rule_free(rule);
     return error != -EINVAL;
+}
+
+static void judge(const struct route_settings *route,
+                  void (*tell)(void *to, struct mark mark, const char *words), void *to)
+{
+    struct route_action *action = NULL;
+
+    route_action_new(route, tell, to, &action);
+    route_action_free(action);
 }
 
 struct conf_source *source_of_files(void)
@@ -134,6 +143,7 @@ struct conf_source *source_of_files(void)
         .is_address = is_address,
         .is_endpoint = is_endpoint,
         .is_match = is_match,
+        .judge = judge,
     };
 
     source.balancers = balancer_names();

@@ -177,7 +177,7 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
         fields.listener = text(c->snapshot->settings->listeners[c->gate].listen);
     if (c->route) {
         fields.route = text(c->route->name);
-        fields.pool = text(pool_name(c->route->pool));
+        fields.pool = text(connection_pool(c) ? pool_name(connection_pool(c)) : NULL);
     }
     if (c->chosen)
         fields.server = text(c->chosen->name);

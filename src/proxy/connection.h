@@ -36,6 +36,7 @@ struct connection {
         from;      /* whom the present request is from: the peer, or what trusted proxies say */
     uint16_t port; /* ours, that the client connected to; 0: a Unix socket */
     uint16_t gate; /* number of the gate in the snapshot at its beginning */
+    uint8_t share; /* which of the route's pools is asked: connection_pool */
     uint8_t end_reason; /* what to say instead of RECLAIMED; 0: nothing */
     bool is_tunnel;     /* the relay was reached: `open` is logged and counted */
     struct trail trail;
@@ -44,6 +45,12 @@ struct connection {
 static inline struct connection *connection_of(struct flow *flow)
 {
     return container_of(flow, struct connection, flow);
+}
+
+/* Whose servers are asked; NULL: not known yet, or none is. */
+static inline struct pool *connection_pool(const struct connection *c)
+{
+    return c->route ? route_pool(c->route, c->share) : NULL;
 }
 
 /* The struct must be zeroed. Joins the proxy's list, takes a reference to its snapshot. */

@@ -22,6 +22,7 @@ static void init_bufs(struct exchange *h, struct buf request)
     buf_init(&h->out, reply_limit + 4096u);
     buf_init(&h->lines, head_limit + 4096u);
     buf_init(&h->made, head_limit + 4096u);
+    buf_init(&h->stripped, head_limit + 4096u);
     h->hops_left = NO_HOPS_LIMIT;
 }
 
@@ -50,6 +51,8 @@ static void release(struct exchange *h)
     buf_done(&h->out);
     buf_done(&h->lines);
     buf_done(&h->made);
+    buf_done(&h->stripped);
+    free(TAKE(h->path_memory));
     transfer_done(&h->upload);
     transfer_done(&h->download);
 }
@@ -90,17 +93,31 @@ int exchange_split(struct exchange *h, size_t head_len)
 /* --- the request ---------------------------------------------------------------------------------
  */
 
+/* What the client sees: TLS that ends here, or at a proxy that we believe. */
+static bool is_https(const struct exchange *h)
+{
+    struct bytes proto = http1_find(&h->request_head, "x-forwarded-proto");
+    const struct ip peer = address_ip(h->forwarded.peer);
+
+    if (!proto.len || !cidr_set_has(h->forwarded.trust, &peer))
+        return h->forwarded.is_tls;
+    return bytes_equal_nocase(proto, bytes_of("https")) ||
+           bytes_equal_nocase(proto, bytes_of("wss"));
+}
+
 static const struct route *find_route(struct exchange *h, struct bytes path, enum reason *ret_why)
 {
-    uint8_t *memory = malloc(path.len + 1);
+    const struct route_asked asked = {
+        .host = h->host, .path = &h->path, .is_https = h->is_https, .head = &h->request_head};
     const struct route *route = NULL;
 
+    h->path_memory = malloc(path.len + 1);
     *ret_why = REASON_NO_MEMORY;
-    if (!memory)
+    if (!h->path_memory)
         return NULL;
     *ret_why = REASON_TARGET_WRONG;
-    if (url_path_normalise(path, memory, &h->path)) {
-        route = snapshot_route(h->snapshot, h->host, &h->path, NULL);
+    if (url_path_normalise(path, h->path_memory, &h->path)) {
+        route = snapshot_route(h->snapshot, &asked, &h->params);
         *ret_why = REASON_NO_ROUTE;
     }
     if (route && h->path.has_encoded_slash &&
@@ -108,8 +125,27 @@ static const struct route *find_route(struct exchange *h, struct bytes path, enu
         route = NULL;
         *ret_why = REASON_TARGET_WRONG;
     }
-    free(memory);
     return route;
+}
+
+/* strip_prefix, where the path has it. */
+static enum reason strip_target(struct exchange *h)
+{
+    const struct route_rule *prefix = h->route->action->strip;
+    struct bytes query = h->parsed.query;
+    int error = 0;
+
+    h->rest = h->parsed.path;
+    if (!prefix || !strip_write(prefix, h->parsed.path, &h->path, &h->stripped, &error))
+        return error ? REASON_NO_MEMORY : REASON_DONE;
+    size_t len = buf_bytes(&h->stripped).len;
+    if (query.at)
+        error = buf_append(&h->stripped, bytes_of("?"));
+    if (!error)
+        error = buf_append(&h->stripped, query);
+    h->target = buf_bytes(&h->stripped);
+    h->rest = bytes_slice(h->target, 0, len);
+    return error ? REASON_NO_MEMORY : REASON_DONE;
 }
 
 /* A server is asked in origin-form (RFC 9112 section 3.2.1), also when we were asked as a proxy
@@ -186,18 +222,21 @@ static enum reason judge_hops(struct exchange *h)
 static enum reason judge_route(struct exchange *h)
 {
     const struct http1_head *request = &h->request_head;
-    struct url_target target;
     enum reason why;
 
     if (bytes_equal(request->method, bytes_of("CONNECT")))
         return REASON_METHOD_UNKNOWN;
-    if (!url_target_parse(request->target, &target))
+    if (!url_target_parse(request->target, &h->parsed))
         return REASON_TARGET_WRONG;
-    if (bytes_equal(target.path, bytes_of("*")) &&
+    if (bytes_equal(h->parsed.path, bytes_of("*")) &&
         !bytes_equal(request->method, bytes_of("OPTIONS")))
         return REASON_TARGET_WRONG;
-    h->route = find_route(h, target.path, &why);
-    return h->route ? take_origin_form(h, &target) : why;
+    h->is_https = is_https(h);
+    h->route = find_route(h, h->parsed.path, &why);
+    if (!h->route)
+        return why;
+    why = take_origin_form(h, &h->parsed);
+    return why == REASON_DONE ? strip_target(h) : why;
 }
 
 /* RFC 9110 section 9.2.2. */
@@ -266,41 +305,118 @@ enum reason exchange_judge(struct exchange *h)
     return REASON_DONE;
 }
 
+/* --- what the route does
+ * ---------------------------------------------------------------------------
+ */
+
+/* The texts live in `client`. */
+static struct facts facts_of(const struct exchange *h, char client[IP_TEXT_BYTES])
+{
+    const struct connection *c = h->whose;
+    const struct pool *pool = connection_pool(c);
+    const struct ip ip = address_ip(&c->from);
+    struct bytes server = c->chosen ? bytes_of(c->chosen->name) : (struct bytes){0};
+
+    return (struct facts){
+        .method = h->request_head.method,
+        .scheme = bytes_of(h->is_https ? "https" : "http"),
+        .host = h->host,
+        .path = h->parsed.path,
+        .rest = h->rest,
+        .query = h->parsed.query,
+        .client = bytes_of(ip_write(&ip, client)),
+        .server = bytes_from(server, bytes_find(server, bytes_of("/"), 0) + 1),
+        .pool = pool ? bytes_of(pool_name(pool)) : (struct bytes){0},
+        .route = bytes_of(h->route->name),
+        .request_id = bytes_of(c->given_id ? c->given_id : h->request_id),
+        .request = &h->request_head,
+        .params = &h->params,
+        .claim = h->claim,
+        .claims = h->claims,
+    };
+}
+
+static enum reason reason_of(int error, enum reason too_large)
+{
+    return error == -EMSGSIZE ? too_large : error ? REASON_NO_MEMORY : REASON_DONE;
+}
+
+enum reason exchange_act(struct exchange *h)
+{
+    const struct route_action *action = h->route->action;
+    char client[IP_TEXT_BYTES];
+
+    if (action->kind == ROUTE_POOLS)
+        return REASON_DONE;
+    const struct facts facts = facts_of(h, client);
+    buf_done(&h->lines);
+    int error = route_action_answer(action, &facts, &h->lines);
+    if (error == -EDESTADDRREQ)
+        return REASON_HOST_WRONG;
+    if (error)
+        return reason_of(error, REASON_HEAD_TOO_LARGE);
+    h->own = (struct http1_own){
+        .status = action->status,
+        .body = action->body,
+        .extra = buf_bytes(&h->lines),
+    };
+    return REASON_ANSWERED_HERE;
+}
+
+static void add_dropped(struct bytes dropped[DROPPED_MAX], struct http1_edits *edits,
+                        const struct bytes *names, size_t count)
+{
+    for (size_t i = 0; i < count && edits->dropped_count < DROPPED_MAX; i++)
+        dropped[edits->dropped_count++] = names[i];
+    edits->dropped = dropped;
+}
+
 static int append_hops(struct exchange *h, struct bytes dropped[DROPPED_MAX],
                        struct http1_edits *edits)
 {
+    const struct bytes name = bytes_of("max-forwards");
     char line[40];
 
     if (h->hops_left == NO_HOPS_LIMIT)
         return 0;
-    dropped[edits->dropped_count++] = bytes_of("max-forwards");
+    add_dropped(dropped, edits, &name, 1);
     snprintf(line, sizeof line, "Max-Forwards: %u\r\n", h->hops_left);
     return buf_append(&h->lines, bytes_of(line));
 }
 
+/* The route's changes come last: they have the last word on what we add, too. */
+static int apply_edits(struct exchange *h, const struct edits *changes,
+                       struct bytes dropped[DROPPED_MAX], struct http1_edits *edits)
+{
+    char client[IP_TEXT_BYTES];
+
+    if (!changes->count)
+        return 0;
+    const struct facts facts = facts_of(h, client);
+    add_dropped(dropped, edits, changes->dropped, changes->dropped_count);
+    return edits_apply(changes, &facts, &h->lines);
+}
+
 enum reason exchange_write_request(struct exchange *h)
 {
-    struct http1_edits edits = {.target = h->target};
+    struct http1_edits edits = {.target = h->target}, made = edits;
     struct bytes dropped[DROPPED_MAX];
 
     buf_done(&h->asking);
     buf_done(&h->lines);
-    int error = forwarded_write(&h->lines, &h->request_head, &h->forwarded, &edits);
-    for (size_t i = 0; i < edits.dropped_count; i++)
-        dropped[i] = edits.dropped[i];
-    edits.dropped = dropped;
+    int error = forwarded_write(&h->lines, &h->request_head, &h->forwarded, &made);
+    edits.forwarded = made.forwarded;
+    add_dropped(dropped, &edits, made.dropped, made.dropped_count);
     if (!error)
         error = append_hops(h, dropped, &edits);
+    if (!error)
+        error = apply_edits(h, &h->route->action->request, dropped, &edits);
     edits.extra = buf_bytes(&h->lines);
     if (!error)
         error = http1_write_request(&h->asking, &h->request_head, h->is_handshake, &edits);
     buf_done(&h->lines);
 
-    if (error == -EPERM)
-        return REASON_PROTECTED_FIELD;
-    if (error == -EMSGSIZE)
-        return REASON_HEAD_TOO_LARGE;
-    return error ? REASON_NO_MEMORY : REASON_DONE;
+    return error == -EPERM ? REASON_PROTECTED_FIELD : reason_of(error, REASON_HEAD_TOO_LARGE);
 }
 
 /* The head goes first: it lies where a body's unsent bytes would. */
@@ -326,14 +442,16 @@ enum reason exchange_judge_answer(const struct exchange *h)
 static enum reason write_answer(struct exchange *h, bool is_handshake, bool keeps,
                                 struct bytes date)
 {
+    bool is_interim = h->reply_head.status < 200 && !is_handshake;
+    struct bytes dropped[DROPPED_MAX];
     struct http1_edits edits = {0};
     unsigned version = h->request_head.minor_version;
     size_t pending = buf_bytes(&h->out).len; /* of an interim answer before */
 
     buf_done(&h->lines);
-    int error = h->reply_head.status < 200 && !is_handshake
-                    ? 0
-                    : forwarded_write_via(&h->lines, h->reply_head.minor_version);
+    int error = is_interim ? 0 : forwarded_write_via(&h->lines, h->reply_head.minor_version);
+    if (!error && !is_interim)
+        error = apply_edits(h, &h->route->action->response, dropped, &edits);
     edits.extra = buf_bytes(&h->lines);
     if (!error)
         error =
@@ -341,9 +459,7 @@ static enum reason write_answer(struct exchange *h, bool is_handshake, bool keep
     buf_done(&h->lines);
     if (error)
         buf_cut(&h->out, pending);
-    if (error == -EMSGSIZE)
-        return REASON_ANSWER_TOO_LARGE;
-    return error ? REASON_NO_MEMORY : REASON_DONE;
+    return reason_of(error, REASON_ANSWER_TOO_LARGE);
 }
 
 enum reason exchange_write_switch(struct exchange *h)

@@ -10,7 +10,7 @@
 #include "proxy/reach.h"
 
 #define NO_HOPS_LIMIT UINT32_MAX
-#define DROPPED_MAX   16
+#define DROPPED_MAX   (EDITS_MAX + 8)
 
 struct exchange {
     struct buf head;      /* the request head: request_head's views point into it */
@@ -20,7 +20,10 @@ struct exchange {
     struct buf out;       /* a head of ours on its way to the client */
     struct buf lines;     /* what we add to the head that is written next */
     struct buf made;      /* bytes of ours that views below point into: a target, a body */
-    struct http1_own own; /* for ANSWERED_HERE: what is answered */
+    struct buf stripped;  /* the target without strip_prefix: `target` and `rest` point into it */
+    uint8_t *path_memory; /* of path's decoded segments */
+    const struct connection *whose; /* borrowed */
+    struct http1_own own;           /* for ANSWERED_HERE: what is answered */
     struct forwarded forwarded;
     char request_id[17];
     struct bytes target; /* for the server; .at NULL: as received */
@@ -30,7 +33,12 @@ struct exchange {
     struct reach reach;
     struct transfer upload, download;
     struct http1_body request_body;
-    struct bytes host; /* the request's, without port */
+    struct bytes host;        /* the request's, without port */
+    struct url_target parsed; /* its target, as received */
+    struct bytes rest;        /* the path that the server is asked */
+    /* The claims of the request's token, for templates; claim NULL: none. */
+    struct bytes (*claim)(const void *claims, struct bytes name);
+    const void *claims;
     uint64_t began_usec;
     uint64_t silence_usec;           /* of the answer's body */
     uint64_t server_rests_usec;      /* how long the server keeps an idle connection, it says */
@@ -39,6 +47,7 @@ struct exchange {
     uint32_t interim_count;
     bool is_judged;     /* its framing is sound: what comes behind it is a request */
     bool is_handshake;  /* for a WebSocket */
+    bool is_https;      /* as the client sees it */
     bool is_idempotent; /* its method: asked twice, it does what it does once */
     bool keeps;         /* the client's connection, after this exchange */
     bool server_keeps;
@@ -48,6 +57,7 @@ struct exchange {
     /* big, and not zeroed: */
     struct http1_head request_head, reply_head;
     struct url_path path;
+    struct route_params params; /* when there is a route */
 };
 
 /* `snapshot` outlives it. NULL: no memory. */
@@ -62,6 +72,8 @@ int exchange_split(struct exchange *h, size_t head_len); /* 0 or -ENOMEM */
 
 /* DONE: h->route is set, and it is known what is asked for. */
 enum reason exchange_judge(struct exchange *h);
+/* DONE: a server is to be asked; ANSWERED_HERE: `own` is what the route says by itself. */
+enum reason exchange_act(struct exchange *h);
 enum reason exchange_write_request(struct exchange *h); /* the head for the server, to `asking` */
 void exchange_begin_upload(struct exchange *h, struct stream *client, struct stream *server);
 

@@ -107,6 +107,7 @@ static enum next choose_route(struct passthrough *p)
         p->c.route = snapshot_route_by_name(p->c.snapshot, p->hello->parsed.server_name);
     if (!p->c.route)
         return flow_leave(&p->c.flow, REASON_NO_ROUTE);
+    p->c.share = route_next_share(p->c.route, worker_of(&p->c.flow)->runner.number);
     if (proxy_of(&p->c.flow)->is_draining)
         return flow_leave(&p->c.flow, REASON_STOPPING);
     reach_begin(&p->hello->reach);

@@ -156,7 +156,7 @@ static void follow_removal(struct connection *c, const struct snapshot *snapshot
 {
     if (!c->is_tunnel)
         return;
-    const struct pool *pool = snapshot_pool(snapshot, pool_name(c->route->pool));
+    const struct pool *pool = snapshot_pool(snapshot, pool_name(connection_pool(c)));
     bool is_there = pool && pool_find(pool, &c->chosen->address);
     if (!is_there && c->route->settings->on_removed == ON_REMOVED_CLOSE)
         connection_close_tunnel(c, REASON_REMOVED);

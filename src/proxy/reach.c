@@ -46,7 +46,7 @@ static enum next connect_chosen(struct reach *reach, struct connection *c)
 {
     reach->attempts++;
     connection_close_server(c);
-    if (!pool_proxy_protocol(c->route->pool))
+    if (!pool_proxy_protocol(connection_pool(c)))
         c->server = keepalive_take(&proxy_of(&c->flow)->keepalive, c->chosen);
     reach->is_reused = c->server;
     if (!reach->is_reused)
@@ -70,7 +70,7 @@ static enum next wait_in_queue(struct reach *reach, struct connection *c)
 
 enum next reach_pick(struct reach *reach, struct connection *c)
 {
-    struct pool *pool = c->route->pool;
+    struct pool *pool = connection_pool(c);
 
     if (reach->waiter)
         return wait_in_queue(reach, c);
@@ -101,7 +101,7 @@ void reach_give_up(struct reach *reach, struct connection *c, enum reason reason
 /* The server hears who the client is before it hears anything else. */
 static enum next introduce(struct reach *reach, struct connection *c, unsigned pick_step)
 {
-    enum proxy_out version = pool_proxy_protocol(c->route->pool);
+    enum proxy_out version = pool_proxy_protocol(connection_pool(c));
     uint8_t header[PROXY_OUT_MAX_BYTES];
 
     if (!version)

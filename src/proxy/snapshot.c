@@ -4,6 +4,7 @@
 #include "proxy/snapshot.h"
 
 #include "base/check.h"
+#include "route/shares.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -117,7 +118,8 @@ static struct relay_opts relay_opts_of(const struct settings *settings,
 static void build_rule(struct build *b, const struct route_settings *settings, struct route *route)
 {
     const struct route_match host_only = {.host = settings->host};
-    const struct route_match match = {settings->host, settings->path, settings->prefix};
+    const struct route_match match = {settings->host, settings->path, settings->prefix,
+                                      &settings->more};
     struct mark mark = settings->path ? settings->path_mark : settings->prefix_mark;
     char words[256];
 
@@ -137,11 +139,48 @@ static void build_rule(struct build *b, const struct route_settings *settings, s
         out_of_memory(b);
 }
 
+static void hear_action(void *to, struct mark mark, const char *words)
+{
+    const struct build *b = to;
+
+    report_add(b->report, mark, NULL, "%s", words);
+}
+
+#define TURNS_ALIGN 8 /* numbers: two workers never write to one cache line */
+
+static size_t turns_per_worker(size_t count)
+{
+    return (count + TURNS_ALIGN - 1) / TURNS_ALIGN * TURNS_ALIGN;
+}
+
+static void build_shares(struct build *b, struct route *route)
+{
+    const struct route_settings *settings = route->settings;
+    size_t count = settings->share_count;
+    unsigned workers = b->means->workers ? b->means->workers : 1;
+
+    if (count < 2)
+        return;
+    route->pools = calloc(count, sizeof(struct pool *));
+    route->weights = calloc(count, sizeof *route->weights);
+    route->turns = aligned_alloc(TURNS_ALIGN * sizeof *route->turns,
+                                 workers * turns_per_worker(count) * sizeof *route->turns);
+    if (!route->pools || !route->weights || !route->turns) {
+        out_of_memory(b);
+        return;
+    }
+    memset(route->turns, 0, workers * turns_per_worker(count) * sizeof *route->turns);
+    for (size_t i = 0; i < count; i++) {
+        route->pools[i] = b->made->pools[settings->shares[i].pool_index];
+        route->weights[i] = (uint32_t)settings->shares[i].weight;
+    }
+}
+
 static struct route route_of(const struct snapshot *made, const struct route_settings *settings)
 {
     return (struct route){
         .name = settings->name,
-        .pool = made->pools[settings->pool_index],
+        .pool = settings->kind == ROUTE_POOLS ? made->pools[settings->pool_index] : NULL,
         .settings = settings,
         .deadlines = deadlines_of(&settings->timeouts),
         .relay = relay_opts_of(made->settings, &settings->timeouts),
@@ -156,6 +195,76 @@ static void build_route(struct build *b, size_t number)
     *route = route_of(b->made, settings);
     route->number = (unsigned)number;
     build_rule(b, settings, route);
+    build_shares(b, route);
+    if (route_action_new(settings, hear_action, b, &route->action) == -ENOMEM)
+        out_of_memory(b);
+}
+
+uint8_t route_next_share(const struct route *route, unsigned worker)
+{
+    size_t count = route->settings->share_count;
+
+    if (!route->turns)
+        return 0;
+    return (uint8_t)shares_pick(route->weights, count,
+                                route->turns + worker * turns_per_worker(count));
+}
+
+struct pool *route_pool(const struct route *route, uint8_t share)
+{
+    return route->pools ? route->pools[share] : route->pool;
+}
+
+/* --- error pages -------------------------------------------------------------------------------
+ */
+
+#define PAGE_MAX_BYTES 65536u
+
+static const struct {
+    const char *ending, *type;
+} types[] = {
+    {".html", "text/html; charset=utf-8"}, {".htm", "text/html; charset=utf-8"},
+    {".txt", "text/plain; charset=utf-8"}, {".json", "application/json"},
+    {".xml", "application/xml"},
+};
+
+static const char *type_of(const char *path)
+{
+    size_t len = strlen(path);
+
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        size_t ending = strlen(types[i].ending);
+        if (len > ending && strcasecmp(path + len - ending, types[i].ending) == 0)
+            return types[i].type;
+    }
+    return NULL;
+}
+
+static void build_page(struct build *b, size_t number)
+{
+    const struct error_page_settings *settings = &b->made->settings->error_pages[number];
+    struct error_page *page = &b->made->pages[number];
+
+    page->status = (unsigned)settings->status;
+    page->type = type_of(settings->path);
+    if (!page->type)
+        report_add(b->report, settings->mark, "name it .html, .txt, .json or .xml",
+                   "error_pages: nothing says of what type this file is");
+    int error = b->means->source->read(b->means->source, settings->path, &page->body);
+    if (error)
+        report_add(b->report, settings->mark, "is the path right, and may this user read it?",
+                   "cannot read this error page: %s", strerror(-error));
+    else if (page->body.len > PAGE_MAX_BYTES)
+        report_add(b->report, settings->mark, "64k is the most",
+                   "this error page is too large: %zu bytes", page->body.len);
+}
+
+const struct error_page *snapshot_error_page(const struct snapshot *snapshot, unsigned status)
+{
+    for (size_t i = 0; i < snapshot->settings->error_page_count; i++)
+        if (snapshot->pages[i].status == status)
+            return &snapshot->pages[i];
+    return NULL;
 }
 
 /* --- gates -------------------------------------------------------------------------------------
@@ -330,7 +439,8 @@ static struct snapshot *allocate(struct settings *take_settings)
     made->pools = calloc(take_settings->pool_count, sizeof(struct pool *));
     made->routes = calloc(take_settings->route_count + 1, sizeof *made->routes);
     made->gates = calloc(take_settings->listener_count, sizeof *made->gates);
-    if (!made->pools || !made->routes || !made->gates)
+    made->pages = calloc(take_settings->error_page_count + 1, sizeof *made->pages);
+    if (!made->pools || !made->routes || !made->gates || !made->pages)
         return snapshot_unref(made);
     return made;
 }
@@ -358,6 +468,8 @@ struct snapshot *snapshot_new(const struct snapshot_means *means, struct setting
         build_route(&b, i);
     for (size_t i = 0; i < b.made->settings->listener_count; i++)
         build_gate(&b, i);
+    for (size_t i = 0; i < b.made->settings->error_page_count; i++)
+        build_page(&b, i);
     return report_count(report) == errors ? b.made : snapshot_unref(b.made);
 }
 
@@ -376,6 +488,15 @@ static void free_gate(struct gate_spec *gate, unsigned workers)
     free(gate->tcp);
 }
 
+static void free_route(struct route *route)
+{
+    route_rule_free(route->rule);
+    route_action_free(route->action);
+    free(route->pools);
+    free(route->weights);
+    free(route->turns);
+}
+
 static void free_all(struct snapshot *snapshot)
 {
     const struct settings *settings = snapshot->settings;
@@ -383,11 +504,14 @@ static void free_all(struct snapshot *snapshot)
     for (size_t i = 0; snapshot->gates && i < settings->listener_count; i++)
         free_gate(&snapshot->gates[i], snapshot->workers);
     for (size_t i = 0; snapshot->routes && i < settings->route_count; i++)
-        route_rule_free(snapshot->routes[i].rule);
+        free_route(&snapshot->routes[i]);
+    for (size_t i = 0; snapshot->pages && i < settings->error_page_count; i++)
+        free((void *)(uintptr_t)snapshot->pages[i].body.at);
     for (size_t i = 0; snapshot->pools && i < settings->pool_count; i++)
         pool_unref(snapshot->pools[i]);
     cidr_set_done(&snapshot->trusted);
     free(snapshot->gates);
+    free(snapshot->pages);
     free(snapshot->routes);
     free(snapshot->pools);
     settings_free(snapshot->settings);
@@ -418,11 +542,11 @@ bool snapshot_trusts(const struct snapshot *snapshot, const struct ip *ip)
     return cidr_set_has(&snapshot->trusted, ip);
 }
 
-const struct route *snapshot_route(const struct snapshot *snapshot, struct bytes host,
-                                   const struct url_path *path, struct route_params *ret_params)
+const struct route *snapshot_route(const struct snapshot *snapshot, const struct route_asked *asked,
+                                   struct route_params *ret_params)
 {
     for (size_t i = 0; i < snapshot->settings->route_count; i++)
-        if (route_rule_matches(snapshot->routes[i].rule, host, path, ret_params))
+        if (route_rule_matches(snapshot->routes[i].rule, asked, ret_params))
             return &snapshot->routes[i];
     return NULL;
 }
@@ -430,11 +554,12 @@ const struct route *snapshot_route(const struct snapshot *snapshot, struct bytes
 const struct route *snapshot_route_by_name(const struct snapshot *snapshot, struct bytes name)
 {
     const struct url_path root = {.count = 1};
+    const struct route_asked asked = {.host = name, .path = &root, .is_https = true};
 
     for (size_t i = 0; i < snapshot->settings->route_count; i++) {
         const struct route *route = &snapshot->routes[i];
-        if (!route->settings->path && !route->settings->prefix &&
-            route_rule_matches(route->rule, name, &root, NULL))
+        if (!route->settings->path && !route->settings->prefix && route->pool &&
+            route_rule_matches(route->rule, &asked, NULL))
             return route;
     }
     return NULL;

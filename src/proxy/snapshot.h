@@ -8,7 +8,7 @@
 #include "net/tls.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
-#include "route/route.h"
+#include "route/action.h"
 
 struct deadlines { /* microseconds; FOREVER where the file says 0 */
     uint64_t request_head, body, queue, connect, handshake, response, keepalive;
@@ -18,10 +18,20 @@ struct route {
     const char *name;
     unsigned number; /* its place in the file, from 0 */
     struct route_rule *rule;
-    struct pool *pool; /* borrowed from the snapshot */
+    struct route_action *action;
+    struct pool *pool;   /* the only one, or the first; borrowed from the snapshot; NULL: none */
+    struct pool **pools; /* where there are several: settings->shares */
+    uint32_t *weights;
+    int64_t *turns; /* whose turn it is: per worker, and only its own worker touches it */
     const struct route_settings *settings;
     struct deadlines deadlines;
     struct relay_opts relay; /* lifetime without its jitter */
+};
+
+struct error_page {
+    unsigned status;
+    const char *type; /* for Content-Type */
+    struct bytes body;
 };
 
 struct gate_spec { /* a listener */
@@ -43,6 +53,7 @@ struct snapshot {
     struct pool **pools;        /* as settings->pools */
     struct route *routes;       /* as settings->routes */
     struct gate_spec *gates;    /* as settings->listeners */
+    struct error_page *pages;   /* as settings->error_pages */
     unsigned workers;
 };
 
@@ -66,7 +77,16 @@ struct pool *snapshot_pool(const struct snapshot *snapshot, const char *name); /
 bool snapshot_trusts(const struct snapshot *snapshot, const struct ip *ip);
 
 /* The first route that matches; NULL: none. */
-const struct route *snapshot_route(const struct snapshot *snapshot, struct bytes host,
-                                   const struct url_path *path, struct route_params *ret_params);
-/* The first route whose host matches and that asks for no path: for passthrough by SNI. */
+const struct route *snapshot_route(const struct snapshot *snapshot, const struct route_asked *asked,
+                                   struct route_params *ret_params);
+/* The first route whose host matches, that asks for nothing else and has a pool: for passthrough by
+ * SNI. */
 const struct route *snapshot_route_by_name(const struct snapshot *snapshot, struct bytes name);
+
+/* Which pool the next request or handshake goes to, by weight. For that worker's thread alone. */
+uint8_t route_next_share(const struct route *route, unsigned worker);
+/* NULL: the route answers by itself. */
+struct pool *route_pool(const struct route *route, uint8_t share);
+
+/* What is said instead of our own words; NULL: nothing. */
+const struct error_page *snapshot_error_page(const struct snapshot *snapshot, unsigned status);

@@ -28,7 +28,8 @@ struct route_rule {
     const char *path_text; /* as written: borrowed, for describing */
     size_t count;
     struct part *part;
-    uint8_t *memory; /* of host and literals */
+    uint8_t *memory;                   /* of host and literals */
+    const struct match_settings *more; /* borrowed; never NULL */
 };
 
 __attribute__((format(printf, 2, 3))) static int complain(char words[256], const char *format, ...)
@@ -201,11 +202,14 @@ static size_t segments_in(const char *path)
     return count;
 }
 
+static const struct match_settings any;
+
 static int compile(struct route_rule *rule, const struct route_match *match, char words[256])
 {
     const char *path = match->path ? match->path : match->prefix;
     size_t host_len = match->host ? strlen(match->host) : 0;
 
+    rule->more = match->more ? match->more : &any;
     rule->path_kind = match->path ? PATH_WHOLE : match->prefix ? PATH_PREFIX : PATH_ANY;
     rule->memory = malloc(host_len + (path ? strlen(path) : 0) + 1);
     rule->part = calloc(path ? segments_in(path) : 1, sizeof *rule->part);
@@ -286,27 +290,119 @@ static void read_params(const struct route_rule *rule, const struct url_path *pa
     }
 }
 
-bool route_rule_matches(const struct route_rule *rule, struct bytes host,
-                        const struct url_path *path, struct route_params *ret_params)
+static bool method_matches(const struct match_settings *more, const struct http1_head *head)
 {
-    if (!host_matches(rule, host) || !path_matches(rule, path))
+    struct bytes get = bytes_of("GET");
+
+    if (!more->method_count)
+        return true;
+    for (size_t i = 0; head && i < more->method_count; i++) {
+        struct bytes method = bytes_of(more->methods[i]);
+        if (bytes_equal(head->method, method) ||
+            (bytes_equal(method, get) && bytes_equal(head->method, bytes_of("HEAD"))))
+            return true;
+    }
+    return false;
+}
+
+static bool field_matches(const struct field_match_settings *field, const struct http1_head *head)
+{
+    bool is_there = false;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (!bytes_equal_nocase(head->field[i].name, bytes_of(field->name)))
+            continue;
+        if (field->kind == FIELD_IS && bytes_equal(head->field[i].value, bytes_of(field->value)))
+            return true;
+        is_there = true;
+    }
+    return field->kind == FIELD_IS ? false : is_there == (field->kind == FIELD_PRESENT);
+}
+
+static bool fields_match(const struct match_settings *more, const struct http1_head *head)
+{
+    for (size_t i = 0; i < more->field_count; i++)
+        if (!head || !field_matches(&more->fields[i], head))
+            return false;
+    return true;
+}
+
+bool route_rule_matches(const struct route_rule *rule, const struct route_asked *asked,
+                        struct route_params *ret_params)
+{
+    const struct match_settings *more = rule->more;
+
+    if (more->scheme != SCHEME_ANY && asked->is_https != (more->scheme == SCHEME_HTTPS))
+        return false;
+    if (!host_matches(rule, asked->host) || !path_matches(rule, asked->path) ||
+        !method_matches(more, asked->head) || !fields_match(more, asked->head))
         return false;
     if (ret_params)
-        read_params(rule, path, ret_params);
+        read_params(rule, asked->path, ret_params);
     return true;
+}
+
+size_t route_rule_segments(const struct route_rule *rule)
+{
+    return rule->count;
+}
+
+/* --- describing
+ * ------------------------------------------------------------------------------------ */
+
+struct words {
+    char *text;
+    size_t size, used;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct words *to, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    int len = vsnprintf(to->text + to->used, to->size - to->used, format, args);
+    va_end(args);
+    if (len > 0)
+        to->used += (size_t)len < to->size - to->used ? (size_t)len : to->size - to->used - 1;
+}
+
+static const char *between(const struct words *to)
+{
+    return to->used ? ", " : "";
+}
+
+static void describe_more(const struct match_settings *more, struct words *to)
+{
+    static const char *const kinds[] = {"", " is there", " is not there"};
+
+    if (more->scheme != SCHEME_ANY)
+        say(to, "%sscheme %s", between(to), more->scheme == SCHEME_HTTPS ? "https" : "http");
+    for (size_t i = 0; i < more->method_count; i++)
+        say(to, "%s%s", i == 0 ? between(to) : " or ", more->methods[i]);
+    for (size_t i = 0; i < more->field_count; i++) {
+        const struct field_match_settings *field = &more->fields[i];
+        bool is_secret = field->is_secret;
+        say(to, "%sfield %s%s%s", between(to), field->name,
+            field->kind == FIELD_IS ? ": " : kinds[field->kind],
+            field->kind != FIELD_IS ? ""
+            : is_secret             ? "***"
+                                    : field->value);
+    }
 }
 
 const char *route_rule_describe(const struct route_rule *rule, char *text, size_t size)
 {
     const char *kinds[] = {"", "path ", "prefix "};
-    bool has_host = rule->host.len, has_path = rule->path_kind != PATH_ANY;
+    struct words to = {text, size, 0};
 
-    if (!has_host && !has_path)
-        snprintf(text, size, "everything");
-    else
-        snprintf(text, size, "%s%s%.*s%s%s%s", has_host ? "host " : "",
-                 rule->host_is_suffix ? "*" : "", (int)rule->host.len,
-                 rule->host.at ? (const char *)rule->host.at : "", has_host && has_path ? ", " : "",
-                 kinds[rule->path_kind], has_path ? rule->path_text : "");
+    text[0] = '\0';
+    if (rule->host.len)
+        say(&to, "host %s%.*s", rule->host_is_suffix ? "*" : "", (int)rule->host.len,
+            (const char *)rule->host.at);
+    if (rule->path_kind != PATH_ANY)
+        say(&to, "%s%s%s", between(&to), kinds[rule->path_kind], rule->path_text);
+    describe_more(rule->more, &to);
+    if (!to.used)
+        say(&to, "everything");
     return text;
 }

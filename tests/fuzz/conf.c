@@ -1,6 +1,7 @@
 /* A configuration file and up to three that it may include, in one input, with 0xff between them.
  * Whatever they say: errors or settings; and settings, written out, mean the same again. */
 #include "conf/settings.h"
+#include "route/action.h"
 
 #include "fuzz.h"
 
@@ -48,9 +49,19 @@ static const char *environment(struct conf_source *source, const char *name)
     return name[0] == 'A' ? "10s" : NULL;
 }
 
+static void judge(const struct route_settings *route,
+                  void (*tell)(void *to, struct mark mark, const char *words), void *to)
+{
+    struct route_action *action = NULL;
+
+    route_action_new(route, tell, to, &action);
+    route_action_free(action);
+}
+
 static void check_again(struct settings *settings)
 {
-    struct pieces none = {.source = {read_piece, expand, environment, NULL, NULL, NULL, NULL}};
+    struct pieces none = {
+        .source = {.read = read_piece, .expand = expand, .environment = environment}};
     struct report *report = report_new();
     char *text = settings_text(settings);
     struct settings *again = settings_parse(&none.source, "again", bytes_of(text), report);
@@ -69,8 +80,11 @@ static void check_again(struct settings *settings)
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     static const char *const balancers[] = {"least_connections", "round_robin", NULL};
-    struct pieces pieces = {
-        .source = {read_piece, expand, environment, balancers, NULL, NULL, NULL}};
+    struct pieces pieces = {.source = {.read = read_piece,
+                                       .expand = expand,
+                                       .environment = environment,
+                                       .balancers = balancers,
+                                       .judge = judge}};
     struct bytes rest = {at, len};
     struct report *report = report_new();
 

@@ -226,7 +226,7 @@ TEST(routes_are_checked)
                          "- { pool: chat, match: { host: b }, name: x }\n"
                          "- { pool: chat, match: { host: c }, name: 1 }\n"
                          "- { pool: chat, match: [] }\n",
-                  "f:4:3 \"pool\" is missing | add pool: NAME\n"
+                  "f:4:3 \"pool\" is missing | add pool: NAME (or pools, respond, redirect)\n"
                   "f:4:20 \"a:1\" is wrong\n"
                   "f:5:11 there is no pool \"chatt\" | did you mean \"chat\"?\n"
                   "f:5:33 \"rooms\" is wrong\n"

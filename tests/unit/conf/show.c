@@ -69,7 +69,8 @@ TEST(the_whole_as_it_is_shown)
              "pools:\n  \"chat\":\n    balance: \"least_connections\"\n    on_removed: keep\n    "
              "proxy_protocol: no\n    keepalive: { idle: 1m, max: 100 }\n    servers:\n"
              "      - { address: \"127.0.0.1:9001\", weight: 1, max_connections: 0 }\n"
-             "routes:\n  - match: {  }\n    name: \"1\"\n    pool: \"chat\"\n    encoded_slashes: "
+             "routes:\n  - match: { scheme: any }\n    name: \"1\"\n    pool: \"chat\"\n    "
+             "encoded_slashes: "
              "keep\n    on_removed: keep\n"
              "    websocket: { require_key: yes }\n    timeouts: { %s }\n",
              timeouts, timeouts);
@@ -113,9 +114,10 @@ TEST(what_came_from_elsewhere_is_masked_and_nothing_else)
 TEST(the_example_names_every_key)
 {
     static const struct section *const sections[] = {
-        &section_top,  &section_timeouts, &section_lifetime, &section_tcp,   &section_limits,
-        &section_log,  &section_admin,    &section_listener, &section_tls,   &section_certificate,
-        &section_pool, &section_server,   &section_route,    &section_match, &section_websocket};
+        &section_top,   &section_timeouts, &section_lifetime, &section_tcp,   &section_limits,
+        &section_log,   &section_admin,    &section_listener, &section_tls,   &section_certificate,
+        &section_pool,  &section_server,   &section_route,    &section_match, &section_websocket,
+        &section_share, &section_respond,  &section_redirect};
     char *example = read_example(), key[64];
 
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {

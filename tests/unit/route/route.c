@@ -6,7 +6,7 @@
 
 static struct route_rule *rule_of(const char *host, const char *path, const char *prefix)
 {
-    const struct route_match match = {host, path, prefix};
+    const struct route_match match = {.host = host, .path = path, .prefix = prefix};
     struct route_rule *rule = NULL;
     char words[256];
 
@@ -22,7 +22,8 @@ static bool matches(const struct route_rule *rule, const char *host, const char 
 
     EXPECT(strlen(path) <= sizeof memory);
     EXPECT(url_path_normalise(bytes_of(path), memory, &normal));
-    return route_rule_matches(rule, bytes_of(host), &normal, ret_params);
+    const struct route_asked asked = {.host = bytes_of(host), .path = &normal};
+    return route_rule_matches(rule, &asked, ret_params);
 }
 
 /* --- hosts
@@ -322,6 +323,89 @@ TEST(a_host_has_an_upper_bound)
     route_rule_free(rule_of(host, NULL, NULL));
     host[HOST_BYTES_MAX - 1] = ':';
     expect_words(&(struct route_match){.host = host}, "whatever the port");
+}
+
+/* --- scheme, methods, fields
+ * -------------------------------------------------------------------------------- */
+
+static bool asks(const struct match_settings *more, const char *method, const char *fields,
+                 bool is_https)
+{
+    const struct route_match match = {.prefix = "/", .more = more};
+    struct route_rule *rule = NULL;
+    static struct http1_head head;
+    struct url_path path;
+    uint8_t memory[8];
+    char text[512], words[256];
+    enum reason why;
+
+    snprintf(text, sizeof text, "%s / HTTP/1.1\r\nHost: h\r\n%s\r\n", method, fields);
+    EXPECT(http1_request_parse(bytes_of(text), 50, &head, &why) > 0);
+    EXPECT(url_path_normalise(bytes_of("/"), memory, &path));
+    EXPECT(route_rule_new(&match, &rule, words) == 0);
+    const struct route_asked asked = {
+        .host = bytes_of("h"), .path = &path, .is_https = is_https, .head = &head};
+    const struct route_asked blind = {.host = bytes_of("h"), .path = &path, .is_https = is_https};
+    bool matches = route_rule_matches(rule, &asked, NULL);
+    if (more->method_count || more->field_count)
+        EXPECT(!route_rule_matches(rule, &blind, NULL));
+    route_rule_free(rule);
+    return matches;
+}
+
+TEST(methods_are_compared)
+{
+    const char *methods[] = {"GET", "PUT"};
+    const struct match_settings more = {.methods = methods, .method_count = 2};
+    const struct match_settings put = {.methods = methods + 1, .method_count = 1};
+
+    EXPECT(asks(&more, "GET", "", false) && asks(&more, "PUT", "", false));
+    EXPECT(asks(&more, "HEAD", "", false) && !asks(&put, "HEAD", "", false));
+    EXPECT(!asks(&more, "POST", "", false) && !asks(&more, "get", "", false));
+    EXPECT(!asks(&put, "GET", "", false));
+}
+
+TEST(fields_are_compared)
+{
+    struct field_match_settings fields[] = {{.name = "X-Beta", .value = "1"},
+                                            {.name = "x-there", .kind = FIELD_PRESENT},
+                                            {.name = "X-Not", .kind = FIELD_ABSENT}};
+    const struct match_settings all = {.fields = fields, .field_count = 3};
+    const struct match_settings beta = {.fields = fields, .field_count = 1};
+
+    EXPECT(asks(&beta, "GET", "x-beta: 1\r\n", false));
+    EXPECT(asks(&beta, "GET", "X-Beta: 2\r\nX-Beta:  1 \r\n", false));
+    EXPECT(!asks(&beta, "GET", "X-Beta: 11\r\n", false) && !asks(&beta, "GET", "", false));
+    EXPECT(asks(&all, "GET", "X-Beta: 1\r\nX-There:\r\n", false));
+    EXPECT(!asks(&all, "GET", "X-Beta: 1\r\n", false));
+    EXPECT(!asks(&all, "GET", "X-Beta: 1\r\nX-There: a\r\nX-Not: b\r\n", false));
+}
+
+TEST(schemes_are_compared)
+{
+    const struct match_settings http = {.scheme = SCHEME_HTTP}, https = {.scheme = SCHEME_HTTPS};
+
+    EXPECT(asks(&http, "GET", "", false) && !asks(&http, "GET", "", true));
+    EXPECT(asks(&https, "GET", "", true) && !asks(&https, "GET", "", false));
+}
+
+TEST(a_rule_describes_all_it_asks)
+{
+    const char *methods[] = {"GET", "PUT"};
+    struct field_match_settings fields[] = {{.name = "A", .value = "1"},
+                                            {.name = "B", .kind = FIELD_PRESENT},
+                                            {.name = "C", .kind = FIELD_ABSENT},
+                                            {.name = "D", .value = "hidden", .is_secret = true}};
+    const struct match_settings more = {SCHEME_HTTPS, methods, 2, fields, 4};
+    const struct route_match match = {.host = "h", .more = &more};
+    struct route_rule *rule = NULL;
+    char text[256], words[256];
+
+    EXPECT(route_rule_new(&match, &rule, words) == 0);
+    route_rule_describe(rule, text, sizeof text);
+    EXPECT(strcmp(text, "host h, scheme https, GET or PUT, field A: 1, field B is there, "
+                        "field C is not there, field D: ***") == 0);
+    route_rule_free(rule);
 }
 
 /* --- describing

@@ -242,6 +242,8 @@ void connection_end(struct connection *c)
     free(TAKE(c->server));
     close_end(c, &c->client, 0);
     connection_release_seat(c);
+    if (c->owns_rest)
+        keepalive_forget(&proxy_of(&c->flow)->keepalive, c->flow.number);
     free(TAKE(c->choice));
     free(TAKE(c->given_id));
     c->introduction = introduction_free(c->introduction);

@@ -39,6 +39,7 @@ struct connection {
     uint8_t share; /* which of the route's pools is asked: connection_pool */
     uint8_t end_reason; /* what to say instead of RECLAIMED; 0: nothing */
     bool is_tunnel;     /* the relay was reached: `open` is logged and counted */
+    bool owns_rest;     /* connections to servers may rest that are this client's alone */
     struct trail trail;
 };
 
@@ -51,6 +52,12 @@ static inline struct connection *connection_of(struct flow *flow)
 static inline struct pool *connection_pool(const struct connection *c)
 {
     return c->route ? route_pool(c->route, c->share) : NULL;
+}
+
+/* Whose a connection to its route's servers is: 0: anyone's, where they are not told of clients. */
+static inline uint64_t connection_as_owner(const struct connection *c)
+{
+    return pool_proxy_protocol(connection_pool(c)) ? c->flow.number : 0;
 }
 
 /* The struct must be zeroed. Joins the proxy's list, takes a reference to its snapshot. */

@@ -25,6 +25,7 @@ struct resting {
     struct resting_pool *pool;
     struct server *server; /* counted */
     struct stream *stream;
+    uint64_t owner; /* 0: anyone's */
     struct timer timer;
     struct task leave;
 };
@@ -140,7 +141,7 @@ static void rest(struct keepalive *keepalive, struct resting *resting, uint64_t 
 }
 
 void keepalive_give(struct keepalive *keepalive, struct server *server, struct stream *take_stream,
-                    const struct pool_keepalive *limits)
+                    const struct pool_keepalive *limits, uint64_t owner)
 {
     struct resting *resting = limits->max && is_clean(take_stream) ? malloc(sizeof *resting) : NULL;
     struct resting_pool *pool = resting ? pool_of(keepalive, server->state) : NULL;
@@ -155,6 +156,7 @@ void keepalive_give(struct keepalive *keepalive, struct server *server, struct s
         .pool = pool,
         .server = server_ref(server),
         .stream = take_stream,
+        .owner = owner,
     };
     rest(keepalive, resting, limits->idle_usec);
     while (pool->count > limits->max) /* the new one stays: its pool record lives */
@@ -162,7 +164,8 @@ void keepalive_give(struct keepalive *keepalive, struct server *server, struct s
             remove_resting(container_of(pool->connection.next, struct resting, in_pool)));
 }
 
-struct stream *keepalive_take(struct keepalive *keepalive, const struct server *server)
+struct stream *keepalive_take(struct keepalive *keepalive, const struct server *server,
+                              uint64_t owner)
 {
     struct list *bucket = bucket_of(keepalive, server);
     struct list *before;
@@ -171,26 +174,40 @@ struct stream *keepalive_take(struct keepalive *keepalive, const struct server *
         struct resting *resting = container_of(node, struct resting, in_server);
         before = node->prev;
         bool is_leaving = !list_is_empty(&resting->leave.node);
-        if (resting->server == server && !is_leaving)
+        if (resting->server == server && resting->owner == owner && !is_leaving)
             return remove_resting(resting);
     }
     return NULL;
+}
+
+/* Discards those of a bucket of which `is_kept` says no, and of a given owner's all. */
+static void sweep_bucket(struct list *bucket, uint64_t owner,
+                         bool (*is_kept)(const struct server *server, const void *context),
+                         const void *context)
+{
+    struct list *next;
+
+    for (struct list *node = bucket->next; node != bucket; node = next) {
+        struct resting *resting = container_of(node, struct resting, in_server);
+        next = node->next;
+        bool goes = owner ? resting->owner == owner : !is_kept(resting->server, context);
+        if (goes)
+            keepalive_discard(remove_resting(resting));
+    }
 }
 
 void keepalive_sweep(struct keepalive *keepalive,
                      bool (*is_kept)(const struct server *server, const void *context),
                      const void *context)
 {
-    for (size_t i = 0; i < KEEPALIVE_BUCKETS; i++) {
-        struct list *next;
-        for (struct list *node = keepalive->server[i].next; node != &keepalive->server[i];
-             node = next) {
-            struct resting *resting = container_of(node, struct resting, in_server);
-            next = node->next;
-            if (!is_kept(resting->server, context))
-                keepalive_discard(remove_resting(resting));
-        }
-    }
+    for (size_t i = 0; i < KEEPALIVE_BUCKETS; i++)
+        sweep_bucket(&keepalive->server[i], 0, is_kept, context);
+}
+
+void keepalive_forget(struct keepalive *keepalive, uint64_t owner)
+{
+    for (size_t i = 0; i < KEEPALIVE_BUCKETS; i++)
+        sweep_bucket(&keepalive->server[i], owner, NULL, NULL);
 }
 
 static bool keeps_none(const struct server *server, const void *context)

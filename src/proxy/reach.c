@@ -46,8 +46,7 @@ static enum next connect_chosen(struct reach *reach, struct connection *c)
 {
     reach->attempts++;
     connection_close_server(c);
-    if (!pool_proxy_protocol(connection_pool(c)))
-        c->server = keepalive_take(&proxy_of(&c->flow)->keepalive, c->chosen);
+    c->server = keepalive_take(&proxy_of(&c->flow)->keepalive, c->chosen, connection_as_owner(c));
     reach->is_reused = c->server;
     if (!reach->is_reused)
         return reach_redial(reach, c);

@@ -57,7 +57,7 @@ static void set_keepalive(struct pool *pool, const struct pool_settings *setting
 {
     const struct pool_keepalive keepalive = {
         .idle_usec = forever_if_none(settings->keepalive_idle),
-        .max = settings->proxy_out ? 0 : (uint32_t)settings->keepalive_max,
+        .max = (uint32_t)settings->keepalive_max,
     };
 
     pool_set_keepalive(pool, &keepalive);

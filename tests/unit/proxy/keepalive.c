@@ -41,7 +41,7 @@ static struct stream *connected(int fd)
 
 static void give(unsigned server, int fd)
 {
-    keepalive_give(&keepalive, pool_server(pool, server), connected(fd), &limits);
+    keepalive_give(&keepalive, pool_server(pool, server), connected(fd), &limits, 0);
 }
 
 static void turn(void)
@@ -56,10 +56,10 @@ TEST(the_newest_is_taken_first_and_only_for_its_server)
     give(0, 3);
     give(0, 4);
     give(1, 5);
-    struct stream *first = keepalive_take(&keepalive, pool_server(pool, 0));
-    struct stream *second = keepalive_take(&keepalive, pool_server(pool, 0));
+    struct stream *first = keepalive_take(&keepalive, pool_server(pool, 0), 0);
+    struct stream *second = keepalive_take(&keepalive, pool_server(pool, 0), 0);
     EXPECT(first->source.fd == 4 && second->source.fd == 3);
-    EXPECT(keepalive_take(&keepalive, pool_server(pool, 0)) == NULL && keepalive.resting == 1);
+    EXPECT(keepalive_take(&keepalive, pool_server(pool, 0), 0) == NULL && keepalive.resting == 1);
     keepalive_discard(first);
     keepalive_discard(second);
     end();
@@ -102,8 +102,8 @@ TEST(a_server_that_leaves_or_speaks_unasked_is_let_go)
     fake_event(3, EPOLLIN | EPOLLRDHUP);
     fake_event(4, EPOLLIN);
     EXPECT(loop_look(&loop) == 0);
-    struct stream *taken = keepalive_take(&keepalive, pool_server(pool, 0));
-    EXPECT(taken->source.fd == 5 && keepalive_take(&keepalive, pool_server(pool, 0)) == NULL);
+    struct stream *taken = keepalive_take(&keepalive, pool_server(pool, 0), 0);
+    EXPECT(taken->source.fd == 5 && keepalive_take(&keepalive, pool_server(pool, 0), 0) == NULL);
     loop_run(&loop);
     EXPECT(fake_fd[3].is_closed && fake_fd[4].is_closed && !fake_fd[5].is_closed);
     keepalive_discard(taken);
@@ -118,9 +118,9 @@ TEST(what_is_not_clean_does_not_rest)
     more->source.ready |= READABLE;
     none->source.ready |= READABLE; /* nobody asked whether there is more: there is not */
     left->source.ready |= ENDED;
-    keepalive_give(&keepalive, pool_server(pool, 0), more, &limits);
-    keepalive_give(&keepalive, pool_server(pool, 0), none, &limits);
-    keepalive_give(&keepalive, pool_server(pool, 0), left, &limits);
+    keepalive_give(&keepalive, pool_server(pool, 0), more, &limits, 0);
+    keepalive_give(&keepalive, pool_server(pool, 0), none, &limits, 0);
+    keepalive_give(&keepalive, pool_server(pool, 0), left, &limits, 0);
     EXPECT(fake_fd[3].is_closed && !fake_fd[4].is_closed && fake_fd[5].is_closed);
     end();
 }
@@ -138,5 +138,26 @@ TEST(a_sweep_closes_what_is_not_configured)
     give(1, 4);
     keepalive_sweep(&keepalive, is_second, NULL);
     EXPECT(fake_fd[3].is_closed && !fake_fd[4].is_closed && keepalive.resting == 1);
+    end();
+}
+
+TEST(what_has_an_owner_is_taken_by_no_one_else_and_goes_with_him)
+{
+    begin(8);
+    give(0, 3);
+    keepalive_give(&keepalive, pool_server(pool, 0), connected(4), &limits, 71);
+    keepalive_give(&keepalive, pool_server(pool, 0), connected(5), &limits, 72);
+    keepalive_give(&keepalive, pool_server(pool, 1), connected(6), &limits, 71);
+    EXPECT(keepalive_take(&keepalive, pool_server(pool, 1), 0) == NULL);
+    EXPECT(keepalive_take(&keepalive, pool_server(pool, 0), 73) == NULL);
+    struct stream *his = keepalive_take(&keepalive, pool_server(pool, 0), 72);
+    struct stream *any = keepalive_take(&keepalive, pool_server(pool, 0), 0);
+    EXPECT(his->source.fd == 5 && any->source.fd == 3);
+    keepalive_forget(&keepalive, 72);
+    EXPECT(keepalive.resting == 2);
+    keepalive_forget(&keepalive, 71);
+    EXPECT(fake_fd[4].is_closed && fake_fd[6].is_closed && keepalive.resting == 0);
+    keepalive_discard(his);
+    keepalive_discard(any);
     end();
 }

@@ -13,6 +13,7 @@
 #define NEAR_ENOUGH      3
 #define VALUE_FILE_BYTES 65536
 #define ERRORS_TOLD      100
+#define TEXTS_MAX        10000
 
 void complain_at(struct loader *loader, struct mark mark, const char *hint, const char *format, ...)
 {
@@ -345,6 +346,7 @@ const char *const *directive_words(const struct directive *row)
     static const char *const proxy_out[] = {"no", "v1", "v2", "v2_crc32c", NULL};
     static const char *const scheme[] = {"any", "http", "https", NULL};
     static const char *const encoded_slashes[] = {"keep", "refuse", NULL};
+    static const char *const fail[] = {"closed", "open", NULL};
     static const struct {
         const char *name; /* of the row, or of its field */
         const char *const *words;
@@ -355,6 +357,7 @@ const char *const *directive_words(const struct directive *row)
         {"on_removed", on_removed},
         {"encoded_slashes", encoded_slashes},
         {"scheme", scheme},
+        {"fail", fail},
         {"traceparent", traceparent},
         {"proxy_in", proxy_in},
         {"proxy_out", proxy_out},
@@ -395,6 +398,54 @@ static void load_path(const struct value *v, const char **field)
         *field = path_beside(v->loader, v->mark.file, v->text);
 }
 
+/* "10/s": so many in a second, a minute or an hour. */
+static void load_rate(const struct value *v, struct rate *field)
+{
+    static const struct unit per[] = {
+        {"/s", USEC_PER_SEC}, {"/m", 60 * USEC_PER_SEC}, {"/h", 3600 * USEC_PER_SEC}, {NULL, 0}};
+    const char *unit;
+    uint64_t count;
+
+    if (!split_number(v->text, &count, &unit)) {
+        wrong(v, "will not do", "write a rate such as 10/s, 30/m or 100/h (0 means no limit)");
+        return;
+    }
+    if (count > v->row->max) {
+        wrong(v, "is too large", "write a smaller one, or 0 for no limit");
+        return;
+    }
+    for (const struct unit *p = per; p->name; p++)
+        if (strcmp(unit, p->name) == 0) {
+            *field = (struct rate){count, p->factor};
+            return;
+        }
+    if (count == 0 && !*unit)
+        *field = (struct rate){0, USEC_PER_SEC};
+    else
+        wrong(v, *unit ? "will not do" : "has no unit",
+              "write a rate such as 10/s, 30/m or 100/h (0 means no limit)");
+}
+
+static bool begin_texts(struct loader *loader, size_t count, struct texts *field)
+{
+    field->at = loader_alloc(loader, count * sizeof *field->at);
+    field->marks = loader_alloc(loader, count * sizeof *field->marks);
+    field->count = field->at && field->marks ? count : 0;
+    return field->count > 0;
+}
+
+/* A single text is a list of one. */
+static void load_one_text(const struct value *v, struct texts *field)
+{
+    const char *text = NULL;
+
+    load_text(v, &text);
+    if (!text || !begin_texts(v->loader, 1, field))
+        return;
+    field->at[0] = text;
+    field->marks[0] = v->mark;
+}
+
 static void load_value(const struct value *v, void *fields)
 {
     void *field = (char *)fields + v->row->offset;
@@ -420,6 +471,12 @@ static void load_value(const struct value *v, void *fields)
         return;
     case TYPE_WORD:
         load_word(v, field);
+        return;
+    case TYPE_TEXTS:
+        load_one_text(v, field);
+        return;
+    case TYPE_RATE:
+        load_rate(v, field);
         return;
     }
 }
@@ -475,8 +532,16 @@ static void complain_unknown(struct loader *loader, const struct section *sectio
                 section->name[0] ? " in " : "", section->name);
 }
 
-static void load_entry(struct loader *loader, const struct section *section,
-                       const struct directive *row, const struct tree_entry *entry, void *fields)
+/* The field whose text came from elsewhere. */
+static const void *secret_of(const struct directive *row, void *fields)
+{
+    void *field = (char *)fields + row->offset;
+
+    return row->type == TYPE_TEXTS ? (const void *)((struct texts *)field)->at : field;
+}
+
+static void load_single(struct loader *loader, const struct section *section,
+                        const struct directive *row, const struct tree_entry *entry, void *fields)
 {
     bool is_secret;
     const char *text = value_text(loader, entry->value, row->name, &is_secret);
@@ -487,7 +552,49 @@ static void load_entry(struct loader *loader, const struct section *section,
         return;
     load_value(&v, fields);
     if (is_secret)
-        settings_keep_secret(loader, (char *)fields + row->offset);
+        settings_keep_secret(loader, secret_of(row, fields));
+}
+
+/* What is no text leaves an empty one, beside its error. */
+static void load_texts(struct loader *loader, const struct section *section,
+                       const struct directive *row, const struct tree *list, struct texts *field)
+{
+    size_t count = 0;
+
+    for (const struct tree_entry *entry = list->first; entry; entry = entry->next)
+        count++;
+    if (count == 0 || count > TEXTS_MAX)
+        complain_at(loader, list->mark,
+                    count ? "10000 is the most" : "write something, or leave the key out",
+                    "%s.%s: %s", section->name, row->name, count ? "too many" : "an empty list");
+    if (count == 0 || count > TEXTS_MAX || !begin_texts(loader, count, field))
+        return;
+    const char **at = field->at;
+    struct mark *mark = field->marks;
+    for (const struct tree_entry *entry = list->first; entry; entry = entry->next, at++, mark++) {
+        bool is_secret;
+        const char *text = value_text(loader, entry->value, row->name, &is_secret);
+        const struct value v = {
+            loader, section, row, entry->value->mark, text, is_secret ? "***" : text};
+        *at = "";
+        *mark = entry->value->mark;
+        if (text)
+            load_text(&v, at);
+        if (is_secret)
+            settings_keep_secret(loader, at);
+    }
+}
+
+static void load_entry(struct loader *loader, const struct section *section,
+                       const struct directive *row, const struct tree_entry *entry, void *fields)
+{
+    void *field = (char *)fields + row->offset;
+    bool is_list = row->type == TYPE_TEXTS && entry->value->kind == TREE_LIST;
+
+    if (is_list)
+        load_texts(loader, section, row, entry->value, field);
+    else
+        load_single(loader, section, row, entry, fields);
 }
 
 void section_load_one(struct loader *loader, const struct section *section,

@@ -12,7 +12,9 @@ enum directive_type {
     TYPE_MODE,    /* uint64_t: permissions, "0660" */
     TYPE_TEXT,    /* const char * */
     TYPE_PATH,    /* const char *, joined to the directory of the file that names it */
-    TYPE_WORD     /* an enum, in the order of directive_words */
+    TYPE_WORD,    /* an enum, in the order of directive_words */
+    TYPE_TEXTS,   /* struct texts: a list, or a single text */
+    TYPE_RATE     /* struct rate: "10/s" */
 };
 enum reload_rule { RELOAD_LIVE, RELOAD_START };
 

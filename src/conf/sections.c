@@ -153,7 +153,7 @@ static const struct directive route_rows[] = {
 #undef DIRECTIVES_route
 };
 SECTION(route, "routes", "match", "timeouts", "websocket", "pools", "respond", "redirect",
-        "headers")
+        "headers", "access", "rate")
 
 #undef STRUCT
 #define STRUCT struct route_settings
@@ -204,3 +204,43 @@ static const struct directive redirect_rows[] = {
 #undef DIRECTIVES_redirect
 };
 SECTION(redirect, "redirect")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive access_rows[] = {
+#define DIRECTIVES_access
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_access
+};
+SECTION(access, "access", "jwt", "auth")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive jwt_rows[] = {
+#define DIRECTIVES_jwt
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_jwt
+};
+SECTION(jwt, "access.jwt")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive auth_rows[] = {
+#define DIRECTIVES_auth
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_auth
+};
+SECTION(auth, "access.auth")
+
+#undef STRUCT
+#define STRUCT struct route_settings
+static const struct directive rate_rows[] = {
+#define DIRECTIVES_rate
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_rate
+};
+SECTION(rate, "rate")

@@ -4,7 +4,7 @@
 #include "conf/settings.h"
 
 #include "base/check.h"
-#include "base/cidr.h"
+#include "conf/access.h"
 #include "conf/include.h"
 #include "conf/load.h"
 #include "conf/sections.h"
@@ -101,6 +101,7 @@ static void load_route(struct loader *loader, const struct tree *element, void *
     section_preset(loader, &section_route, route);
     section_preset(loader, &section_match, route);
     section_preset(loader, &section_websocket, route);
+    access_preset(loader, route);
     section_load(loader, &section_route, element, route);
     if (element->kind != TREE_MAP)
         return;
@@ -109,6 +110,7 @@ static void load_route(struct loader *loader, const struct tree *element, void *
     if (child(element, "websocket"))
         section_load(loader, &section_websocket, child(element, "websocket"), route);
     load_timeouts(loader, child(element, "timeouts"), &route->timeouts, &route->lifetime_jitter);
+    access_load(loader, element, route);
     load_action(loader, element, route);
 }
 
@@ -187,6 +189,7 @@ static void preset_route(struct loader *loader, struct route_settings *route, si
     section_preset(loader, &section_route, route);
     section_preset(loader, &section_match, route);
     section_preset(loader, &section_websocket, route);
+    access_preset(loader, route);
     copy_timeouts(loader, route);
     route->pool = settings->pools[pool].name;
     route->pool_index = pool;
@@ -257,27 +260,6 @@ static void load_admin(struct loader *loader, const struct tree *admin)
         complain_at(
             loader, settings->admin_mark, "write \"unix:/run/turnout.sock\" or 127.0.0.1:9900",
             "\"%s\" is no address to listen on", settings_shown(settings, &settings->admin_listen));
-}
-
-/* Checks a text that names a network; the set is made of it later. */
-static void complain_network(struct loader *loader, struct mark mark, const char *what,
-                             const char *const *text)
-{
-    const char *shown = settings_shown(loader->settings, text);
-    char network[IP_TEXT_BYTES], hint[WORDS_BYTES];
-    struct cidr cidr;
-    int error = cidr_parse(*text, &cidr);
-
-    if (error == -EINVAL)
-        complain_at(loader, mark,
-                    "write an address, a network such as 10.0.0.0/8 or \"fd00::/8\", or unix",
-                    "%s: \"%s\" will not do", what, shown);
-    if (error != -EDOM)
-        return;
-    snprintf(hint, sizeof hint, "write \"%s/%u\"",
-             settings_is_secret(loader->settings, text) ? "***" : ip_write(&cidr.ip, network),
-             cidr.bits);
-    complain_at(loader, mark, hint, "%s: \"%s\" has bits behind its prefix", what, shown);
 }
 
 static void load_proxy(struct loader *loader, const struct tree *element, void *ret_fields)

@@ -31,6 +31,40 @@ enum proxy_out { PROXY_OUT_NO, PROXY_OUT_V1, PROXY_OUT_V2, PROXY_OUT_V2_CRC32C }
 enum scheme { SCHEME_ANY, SCHEME_HTTP, SCHEME_HTTPS };
 enum encoded_slashes { ENCODED_SLASHES_KEEP, ENCODED_SLASHES_REFUSE };
 
+/* A list of texts, or a single one. */
+struct texts {
+    const char **at;
+    struct mark *marks;
+    size_t count; /* 0: left out */
+};
+
+struct rate {                 /* 10/s: count 10, per_usec 1000000 */
+    uint64_t count, per_usec; /* count 0: no limit */
+};
+
+enum auth_fail { AUTH_FAIL_CLOSED, AUTH_FAIL_OPEN };
+
+struct access_settings {
+    struct texts allow, deny; /* as cidr_parse takes them */
+    struct texts origins;
+    bool has_jwt, has_auth;
+    const char *jwt_keys; /* what they are, not where */
+    struct mark jwt_keys_mark;
+    const char *jwt_issuer; /* NULL: any */
+    struct texts jwt_audience, jwt_from;
+    uint64_t jwt_leeway;
+    const char *auth_url;
+    struct mark auth_url_mark;
+    struct texts auth_copy;
+    uint64_t auth_timeout;
+    enum auth_fail auth_fail;
+};
+
+struct rate_settings { /* per client address */
+    uint64_t connections;
+    struct rate handshakes, requests;
+};
+
 struct certificate_settings {
     struct mark mark;
     const char *cert,
@@ -136,6 +170,8 @@ struct route_settings {
     bool require_key; /* websocket.require_key, default yes: 400 without Sec-WebSocket-Key */
     uint64_t lifetime_jitter; /* percent, default 10 */
     struct timeouts timeouts; /* the global ones, with the route's own laid over them */
+    struct access_settings access;
+    struct rate_settings rate;
 };
 
 struct settings {

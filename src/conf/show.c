@@ -26,6 +26,26 @@ static void say_text(struct out *out, const char *text)
     text_say(&out->text, "\"");
 }
 
+static void say_texts(struct out *out, const struct texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        text_say(&out->text, i ? ", " : "[ ");
+        say_text(out, settings_shown(out->settings, &texts->at[i]));
+    }
+    text_say(&out->text, " ]");
+}
+
+static void say_rate(struct out *out, const struct rate *rate)
+{
+    if (rate->count)
+        text_say(&out->text, "%llu/%c", (unsigned long long)rate->count,
+                 rate->per_usec == 1000000    ? 's'
+                 : rate->per_usec == 60000000 ? 'm'
+                                              : 'h');
+    else
+        text_say(&out->text, "0");
+}
+
 static void say_value(struct out *out, const struct directive *row, const void *field)
 {
     enum directive_type type = row->type;
@@ -56,11 +76,19 @@ static void say_value(struct out *out, const struct directive *row, const void *
     case TYPE_WORD:
         text_say(&out->text, "%s", directive_words(row)[*(const int *)field]);
         return;
+    case TYPE_TEXTS:
+        say_texts(out, field);
+        return;
+    case TYPE_RATE:
+        say_rate(out, field);
+        return;
     }
 }
 
 static bool is_absent(const struct directive *row, const void *field)
 {
+    if (row->type == TYPE_TEXTS)
+        return !((const struct texts *)field)->count;
     return (row->type == TYPE_TEXT || row->type == TYPE_PATH) && !*(const char *const *)field;
 }
 
@@ -195,6 +223,43 @@ static void say_action(struct out *out, const struct route_settings *route)
     say_edits(out, "response", &route->response_edits);
 }
 
+static bool has_any(const struct section *section, const void *fields)
+{
+    for (size_t i = 0; i < section->count; i++)
+        if (!is_absent(&section->rows[i], (const char *)fields + section->rows[i].offset))
+            return true;
+    return false;
+}
+
+/* What is asked for, and nothing of what is not. */
+static void say_access(struct out *out, const struct route_settings *route)
+{
+    const struct access_settings *access = &route->access;
+    bool has_lists = has_any(&section_access, route);
+    const struct rate_settings *rate = &route->rate;
+
+    if (has_lists || access->has_jwt || access->has_auth) {
+        text_say(&out->text, "    access: { ");
+        say_rows(out, &section_access, route, ", ");
+        if (access->has_jwt) {
+            text_say(&out->text, has_lists ? ", jwt: { " : "jwt: { ");
+            say_rows(out, &section_jwt, route, ", ");
+            text_say(&out->text, " }");
+        }
+        if (access->has_auth) {
+            text_say(&out->text, has_lists || access->has_jwt ? ", auth: { " : "auth: { ");
+            say_rows(out, &section_auth, route, ", ");
+            text_say(&out->text, " }");
+        }
+        text_say(&out->text, " }\n");
+    }
+    if (rate->connections || rate->handshakes.count || rate->requests.count) {
+        text_say(&out->text, "    rate: { ");
+        say_rows(out, &section_rate, route, ", ");
+        text_say(&out->text, " }\n");
+    }
+}
+
 static void say_route(struct out *out, const struct route_settings *route)
 {
     text_say(&out->text, "  - match: { ");
@@ -210,6 +275,7 @@ static void say_route(struct out *out, const struct route_settings *route)
     text_say(&out->text, ", ");
     say_rows(out, &section_lifetime, &route->lifetime_jitter, ", ");
     text_say(&out->text, " }\n");
+    say_access(out, route);
 }
 
 static void say_error_pages(struct out *out)

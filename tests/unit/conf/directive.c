@@ -84,7 +84,8 @@ TEST(unknown_keys_are_told_what_is_near_or_what_there_is)
     expect_line("routes: [ { pool: chat, match: { hots: a } } ]",
                 "f:3:34 unknown key \"hots\" in match | did you mean \"host\"?\n");
     expect_line("routes: [ { pool: chat, match: { verb: GET } } ]",
-                "f:3:34 unknown key \"verb\" in match | known here: host, path, prefix, scheme, methods, headers\n");
+                "f:3:34 unknown key \"verb\" in match | known here: host, path, prefix, scheme, "
+                "methods, headers\n");
 }
 
 TEST(scalars_are_typed_by_the_table)

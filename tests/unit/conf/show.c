@@ -46,6 +46,22 @@ TEST(what_is_shown_means_the_same_again)
     free(example);
 }
 
+TEST(access_is_shown_as_far_as_it_is_there)
+{
+    struct settings *settings = settings_of(
+        MINIMAL "routes:\n  - pool: chat\n    access: { deny: 10.0.0.0/8, auth: { url: "
+                "\"http://127.0.0.1\", copy: [ A, B ] }, jwt: { keys: visible, audience: x } }\n"
+                "    rate: { requests: 30/m, connections: 5 }\n");
+    char *text = settings_text(settings);
+
+    EXPECT(strstr(text, "    access: { deny: [ \"10.0.0.0/8\" ], jwt: { keys: \"***\", audience: [ "
+                        "\"x\" ], leeway: 30s, from: [ \"header.Authorization\" ] }, auth: { url: "
+                        "\"http://127.0.0.1\", copy: [ \"A\", \"B\" ], timeout: 1s, fail: closed "
+                        "} }\n    rate: { connections: 5, handshakes: 0, requests: 30/m }\n"));
+    free(text);
+    settings_free(settings);
+}
+
 TEST(the_whole_as_it_is_shown)
 {
     struct settings *settings = settings_of(MINIMAL "user: web\n");
@@ -114,10 +130,11 @@ TEST(what_came_from_elsewhere_is_masked_and_nothing_else)
 TEST(the_example_names_every_key)
 {
     static const struct section *const sections[] = {
-        &section_top,   &section_timeouts, &section_lifetime, &section_tcp,   &section_limits,
-        &section_log,   &section_admin,    &section_listener, &section_tls,   &section_certificate,
-        &section_pool,  &section_server,   &section_route,    &section_match, &section_websocket,
-        &section_share, &section_respond,  &section_redirect};
+        &section_top,   &section_timeouts, &section_lifetime, &section_tcp,    &section_limits,
+        &section_log,   &section_admin,    &section_listener, &section_tls,    &section_certificate,
+        &section_pool,  &section_server,   &section_route,    &section_match,  &section_websocket,
+        &section_share, &section_respond,  &section_redirect, &section_access, &section_jwt,
+        &section_auth,  &section_rate};
     char *example = read_example(), key[64];
 
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+struct admin_status;
 struct inquiry;
 
 struct errand {
@@ -26,6 +27,7 @@ struct inquiry {
     /* the question, for `run` to read: */
     uint64_t number;
     struct filter filter;
+    json_t *(*view)(const struct admin_status *status);
     struct errand errand[];
 };
 

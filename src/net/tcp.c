@@ -25,10 +25,20 @@
 #define WINDOW_CLAMP_BYTES  524288 /* what the kernel accounts for is up to four times the bytes */
 #define KEEPALIVE_PROBES    3
 
+/* tcp(7) leaves it to TCP_USER_TIMEOUT, where that is set, how many lost probes mean the end: all
+ * that fit in it. With the kernel's 75 s between two that was a single one (seen with 50,000 idle
+ * tunnels, whose probes came in bursts), so the time that is left is divided. */
+static uint32_t probe_interval_sec(const struct tcp_tuning *tuning)
+{
+    uint32_t until_sec = tuning->user_timeout_msec / 1000;
+    uint32_t left_sec = until_sec > tuning->keepalive_sec ? until_sec - tuning->keepalive_sec
+                                                          : tuning->keepalive_sec;
+
+    return left_sec > KEEPALIVE_PROBES ? left_sec / KEEPALIVE_PROBES : 1;
+}
+
 void tcp_tune(int fd, const struct tcp_tuning *tuning)
 {
-    int interval = (int)(tuning->keepalive_sec / KEEPALIVE_PROBES);
-
     /* What is off is said too: a reload tunes a listening socket again. */
     sys_option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     sys_option_set(fd, SOL_SOCKET, SO_OOBINLINE,
@@ -38,10 +48,9 @@ void tcp_tune(int fd, const struct tcp_tuning *tuning)
     if (!tuning->keepalive_sec)
         return;
     sys_option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)tuning->keepalive_sec);
-    if (tuning->user_timeout_msec)
-        return; /* it decides when the peer is gone, instead of a count of probes */
-    sys_option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval ? interval : 1);
-    sys_option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+    sys_option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)probe_interval_sec(tuning));
+    if (!tuning->user_timeout_msec)
+        sys_option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 
 void tcp_tune_bulk(int fd)

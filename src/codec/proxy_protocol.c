@@ -4,6 +4,7 @@
 #include "codec/proxy_protocol.h"
 
 #include "base/check.h"
+#include "base/cursor.h"
 
 #include <stdio.h>
 
@@ -38,33 +39,6 @@ static int malformed(enum reason *ret_why)
     return -1;
 }
 
-/* Takes bytes from the front; `is_bad` once they were not there, and everything after is empty. */
-struct cursor {
-    struct bytes rest;
-    bool is_bad;
-};
-
-static struct bytes take(struct cursor *c, size_t len)
-{
-    if (c->is_bad || c->rest.len < len) {
-        c->is_bad = true;
-        return (struct bytes){0};
-    }
-    struct bytes taken = bytes_slice(c->rest, 0, len);
-    c->rest = bytes_from(c->rest, len);
-    return taken;
-}
-
-static size_t take_number(struct cursor *c, size_t len)
-{
-    struct bytes taken = take(c, len);
-    size_t number = 0;
-
-    for (size_t i = 0; i < taken.len; i++)
-        number = number << 8 | taken.at[i];
-    return number;
-}
-
 /* --- version 1
  * ------------------------------------------------------------------------------------- */
 
@@ -72,9 +46,9 @@ static size_t take_number(struct cursor *c, size_t len)
 static struct bytes take_word(struct cursor *c)
 {
     size_t len = bytes_find(c->rest, bytes_of(" "), 0);
-    struct bytes word = take(c, len);
+    struct bytes word = cursor_take(c, len);
 
-    if (c->rest.len && !take(c, 1).len)
+    if (c->rest.len && !cursor_take(c, 1).len)
         c->is_bad = true;
     c->is_bad |= word.len == 0;
     return word;
@@ -179,10 +153,10 @@ static bool is_ssl(struct bytes value)
 {
     struct cursor c = {.rest = value};
 
-    take(&c, SSL_HEAD_BYTES); /* client, verify */
+    cursor_take(&c, SSL_HEAD_BYTES); /* client, verify */
     while (!c.is_bad && c.rest.len) {
-        take(&c, 1);
-        take(&c, take_number(&c, 2));
+        cursor_take(&c, 1);
+        cursor_vector(&c, 2);
     }
     return !c.is_bad;
 }
@@ -194,7 +168,7 @@ static bool parse_checksum(struct bytes whole, struct bytes value, struct proxy_
     if (value.len != CRC32C_BYTES || header->has_checksum)
         return false;
     header->has_checksum = true;
-    return take_number(&c, CRC32C_BYTES) == checksum_of(whole, (size_t)(value.at - whole.at));
+    return cursor_number(&c, CRC32C_BYTES) == checksum_of(whole, (size_t)(value.at - whole.at));
 }
 
 /* Once at most; one without content says nothing. */
@@ -229,8 +203,8 @@ static bool parse_tlv(struct bytes whole, size_t type, struct bytes value,
 static bool parse_tlvs(struct bytes whole, struct cursor *c, struct proxy_header *header)
 {
     while (!c->is_bad && c->rest.len) {
-        size_t type = take_number(c, 1);
-        struct bytes value = take(c, take_number(c, 2));
+        size_t type = cursor_number(c, 1);
+        struct bytes value = cursor_vector(c, 2);
         if (!c->is_bad && !parse_tlv(whole, type, value, header))
             return false;
     }
@@ -244,16 +218,16 @@ static bool parse_addresses(struct cursor *c, unsigned family, struct proxy_head
 
     header->has_addresses = family != FAMILY_UNSPEC;
     if (family == FAMILY_UNIX) {
-        take(c, (size_t)2 * UNIX_ADDRESS_BYTES);
+        cursor_take(c, (size_t)2 * UNIX_ADDRESS_BYTES);
         return true;
     }
     if (family == FAMILY_UNSPEC)
         return true;
     if (family != FAMILY_TCP4 && family != FAMILY_TCP6)
         return false;
-    struct bytes source = take(c, len), destination = take(c, len);
-    header->source_port = (uint16_t)take_number(c, 2);
-    header->destination_port = (uint16_t)take_number(c, 2);
+    struct bytes source = cursor_take(c, len), destination = cursor_take(c, len);
+    header->source_port = (uint16_t)cursor_number(c, 2);
+    header->destination_port = (uint16_t)cursor_number(c, 2);
     if (c->is_bad)
         return false;
     header->source = len == 16 ? ip_of_v6(source.at) : ip_of_v4(source.at);

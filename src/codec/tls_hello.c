@@ -5,6 +5,7 @@
 #include "codec/tls_hello.h"
 
 #include "base/check.h"
+#include "base/cursor.h"
 
 #define RECORD_HANDSHAKE   22
 #define RECORD_HEAD_BYTES  5
@@ -14,38 +15,6 @@
 #define EXTENSION_SERVER_NAME 0
 #define EXTENSION_ALPN        16
 #define EXTENSION_VERSIONS    43
-
-/* Takes bytes from the front; `is_bad` once they were not there, and everything after is empty. */
-struct cursor {
-    struct bytes rest;
-    bool is_bad;
-};
-
-static struct bytes take(struct cursor *c, size_t len)
-{
-    if (c->is_bad || c->rest.len < len) {
-        c->is_bad = true;
-        return (struct bytes){0};
-    }
-    struct bytes taken = bytes_slice(c->rest, 0, len);
-    c->rest = bytes_from(c->rest, len);
-    return taken;
-}
-
-static size_t take_number(struct cursor *c, size_t len)
-{
-    struct bytes taken = take(c, len);
-    size_t number = 0;
-
-    for (size_t i = 0; i < taken.len; i++)
-        number = number << 8 | taken.at[i];
-    return number;
-}
-
-static struct bytes take_vector(struct cursor *c, size_t length_bytes)
-{
-    return take(c, take_number(c, length_bytes));
-}
 
 /* The length of the record that begins here; 0: more bytes are needed; < 0: none that a hello may
  * have. */
@@ -105,7 +74,7 @@ static int assemble(struct bytes in, uint8_t *memory, struct bytes *ret_message)
 static struct cursor list_of(struct bytes extension, size_t length_bytes)
 {
     struct cursor c = {.rest = extension};
-    struct cursor list = {.rest = take_vector(&c, length_bytes)};
+    struct cursor list = {.rest = cursor_vector(&c, length_bytes)};
 
     list.is_bad = c.is_bad || c.rest.len || !list.rest.len;
     return list;
@@ -115,8 +84,8 @@ static struct cursor list_of(struct bytes extension, size_t length_bytes)
 static bool parse_server_name(struct bytes extension, struct tls_hello *hello)
 {
     struct cursor list = list_of(extension, 2);
-    size_t type = take_number(&list, 1);
-    struct bytes name = take_vector(&list, 2);
+    size_t type = cursor_number(&list, 1);
+    struct bytes name = cursor_vector(&list, 2);
 
     if (list.is_bad || list.rest.len || type != 0 || !name.len || memchr(name.at, 0, name.len))
         return false;
@@ -129,10 +98,10 @@ static bool parse_alpn(struct bytes extension, struct tls_hello *hello)
 {
     struct cursor list = list_of(extension, 2);
 
-    hello->alpn = take_vector(&list, 1);
+    hello->alpn = cursor_vector(&list, 1);
     bool has_empty = !hello->alpn.len;
     while (!list.is_bad && list.rest.len)
-        has_empty |= !take_vector(&list, 1).len;
+        has_empty |= !cursor_vector(&list, 1).len;
     return !list.is_bad && !has_empty;
 }
 
@@ -143,7 +112,7 @@ static bool parse_versions(struct bytes extension, struct tls_hello *hello)
 
     hello->version = 0;
     while (!list.is_bad && list.rest.len) {
-        uint16_t version = (uint16_t)take_number(&list, 2);
+        uint16_t version = (uint16_t)cursor_number(&list, 2);
         bool is_grease = (version & 0x0f0f) == 0x0a0a; /* RFC 8701 */
         if (!is_grease && version > hello->version)
             hello->version = version;
@@ -167,8 +136,8 @@ static bool parse_extensions(struct bytes all, struct tls_hello *hello)
     bool is_seen[ARRAY_LEN(known)] = {0};
 
     while (c.rest.len) {
-        size_t type = take_number(&c, 2), i = 0;
-        struct bytes extension = take_vector(&c, 2);
+        size_t type = cursor_number(&c, 2), i = 0;
+        struct bytes extension = cursor_vector(&c, 2);
         while (i < ARRAY_LEN(known) && known[i].type != type)
             i++;
         if (c.is_bad)
@@ -186,17 +155,17 @@ static bool parse_message(struct bytes message, struct tls_hello *hello)
 {
     struct cursor c = {.rest = message};
 
-    hello->version = (uint16_t)take_number(&c, 2);
-    take(&c, 32);       /* random */
-    take_vector(&c, 1); /* session id */
-    take_vector(&c, 2); /* cipher suites */
-    take_vector(&c, 1); /* compression methods */
+    hello->version = (uint16_t)cursor_number(&c, 2);
+    cursor_take(&c, 32);  /* random */
+    cursor_vector(&c, 1); /* session id */
+    cursor_vector(&c, 2); /* cipher suites */
+    cursor_vector(&c, 1); /* compression methods */
     if (c.is_bad)
         return false;
     if (c.rest.len == 0)
         return true; /* no extensions: an old client without SNI */
 
-    struct bytes extensions = take_vector(&c, 2);
+    struct bytes extensions = cursor_vector(&c, 2);
     return !c.is_bad && !c.rest.len && parse_extensions(extensions, hello);
 }
 

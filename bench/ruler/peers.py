@@ -45,7 +45,7 @@ def nginx_config(p):
     load = f"load_module {module};" if p.has_tcp and os.path.exists(module) else ""
     stream = f"""stream {{
   upstream raw {{ least_conn; {raw} }}
-  server {{ listen {p.address}:{p.tcp_port} reuseport; proxy_pass raw; {raw_size} }}
+  server {{ listen {p.address}:{p.tcp_port} reuseport; proxy_pass raw; proxy_half_close on; {raw_size} }}
 }}
 """ if p.has_tcp else ""
     return f"""{load}

@@ -37,9 +37,9 @@ class Rounds:
     def ratios(self, a, b, key):
         return [x[key] / y[key] for x, y in zip(self.kept[a], self.kept[b]) if y[key]]
 
-    def better(self, key, most=False, program="turnout"):
-        """The better of the others; `most` when more is better."""
-        others = [p for p in self.kept if p.partition("-")[0] not in (program, "direct")]
+    def better(self, key, most=False, without=None):
+        """The better of the others, by its median; `most` when more is better; `without` names what does not take part."""
+        others = [p for p in self.kept if p not in ("turnout", "direct") and not (without and p.endswith(without))]
         return (max if most else min)(others, key=lambda p: self.median(p, key)) if others else None
 
     def words(self):

@@ -116,26 +116,36 @@ static bool goes_no_further(const struct options *options, struct bytes name)
     return false;
 }
 
-static bool begins_with(struct bytes name, const char *prefix)
+static uint8_t folded(uint8_t c)
 {
-    struct bytes wanted = bytes_of(prefix);
+    return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
 
-    return bytes_equal_nocase(bytes_slice(name, 0, wanted.len), wanted);
+/* Whether a server may read both as one: CGI, and what came after it, knows no difference between
+ * '-' and '_', so what is left out is left out either way. */
+static bool is_alike(struct bytes a, struct bytes b)
+{
+    for (size_t i = 0; a.len == b.len && i < a.len; i++)
+        if (folded(a.at[i]) != folded(b.at[i]))
+            return false;
+    return a.len == b.len;
 }
 
 static bool is_dropped(const struct http1_edits *edits, struct bytes name)
 {
+    struct bytes family = bytes_of("x-forwarded-");
+
     if (!edits)
         return false;
     for (size_t i = 0; i < edits->dropped_count; i++)
-        if (bytes_equal_nocase(edits->dropped[i], name))
+        if (is_alike(edits->dropped[i], name))
             return true;
     if (edits->forwarded == FORWARDED_PASSES || name.len < 9 || (name.at[0] | 0x20) < 'f')
         return false;
-    if (bytes_equal_nocase(name, bytes_of("forwarded")) ||
-        bytes_equal_nocase(name, bytes_of("x-forwarded-for")))
+    if (is_alike(name, bytes_of("forwarded")) || is_alike(name, bytes_of("x-forwarded-for")))
         return true;
-    return edits->forwarded == FORWARDED_DROPPED && begins_with(name, "x-forwarded-");
+    return edits->forwarded == FORWARDED_DROPPED &&
+           is_alike(bytes_slice(name, 0, family.len), family);
 }
 
 static int append_extra(struct buf *to, const struct http1_edits *edits)

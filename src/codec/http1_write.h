@@ -12,7 +12,7 @@ struct http1_edits {
         FORWARDED_CHAIN_DROPPED, /* X-Forwarded-For and Forwarded: extra has them, longer by one */
         FORWARDED_DROPPED,       /* and every other X-Forwarded-* */
     } forwarded;
-    const struct bytes *dropped; /* names of further fields that are left out */
+    const struct bytes *dropped; /* names of further fields that are left out, '_' being '-' */
     size_t dropped_count;
     struct bytes extra; /* whole lines, behind all others */
 };

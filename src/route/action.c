@@ -174,6 +174,41 @@ static int make_strip(struct route_action *action, const struct route_settings *
     return error == -EINVAL ? complain(teller, "strip_prefix: %s", words) : error;
 }
 
+/* What names a claim, of edits that compiled. */
+static int check_claims(const struct edits *edits, const struct edits_settings *settings,
+                        struct teller *teller)
+{
+    int error = 0;
+
+    for (size_t i = 0; i < edits->count; i++) {
+        if (!edits->edit[i].value || !template_names(edits->edit[i].value, "jwt."))
+            continue;
+        teller->mark = settings->at[i].mark;
+        error = complain(teller,
+                         "%.60s: {jwt.N} is a claim of a token, and this route asks for "
+                         "none; add access: { jwt: ... }",
+                         settings->at[i].name);
+    }
+    return error;
+}
+
+static int check_all_claims(const struct route_action *action,
+                            const struct route_settings *settings, struct teller *teller)
+{
+    if (settings->access.has_jwt)
+        return 0;
+    int error = check_claims(&action->request, &settings->request_edits, teller);
+    if (check_claims(&action->response, &settings->response_edits, teller))
+        error = -EINVAL;
+    if (check_claims(&action->fields, &settings->respond_fields, teller))
+        error = -EINVAL;
+    if (!action->to || !template_names(action->to, "jwt."))
+        return error;
+    teller->mark = settings->redirect_mark;
+    return complain(teller, "to: {jwt.N} is a claim of a token, and this route asks for none; add "
+                            "access: { jwt: ... }");
+}
+
 static int worse(int a, int b)
 {
     return a == -ENOMEM || b == 0 ? a : b;
@@ -198,6 +233,8 @@ int route_action_new(const struct route_settings *settings, edits_tell_fn *tell,
         error = worse(error, make_respond(action, settings, &teller));
     if (settings->kind == ROUTE_REDIRECT)
         error = worse(error, make_redirect(action, settings, &teller));
+    if (!error)
+        error = check_all_claims(action, settings, &teller);
     if (error)
         route_action_free(action);
     else

@@ -1,6 +1,7 @@
 // What routes do, seen from both ends: Express and ws behind, requests and handshakes in front.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import os from 'node:os'
@@ -48,7 +49,7 @@ routes:
     pool: web
     headers:
       request:
-        set: { X-Room: "{path.room}", X-Claim: "{jwt.sub}", X-Forwarded-Proto: made, X-Who: "{client} {scheme} {route} {header.X-In}" }
+        set: { X-Room: "{path.room}", X-Claim: "{header.X-None}", X-Forwarded-Proto: made, X-Who: "{client} {scheme} {route} {header.X-In}" }
         add: { X-More: "1" }
         remove: [ X-Debug, Sec-WebSocket-Extensions, X-Forwarded-Host ]
       response: { set: { X-Name: "{server}", Server: "t{{}}" }, add: { X-Route: "{route}/{pool}{query}" }, remove: [ X-Powered-By, X-Secret ] }
@@ -132,9 +133,10 @@ test('strip_prefix: what a server is asked', async () => {
   assert.equal((await ask('strip', '/v12')).status, 404)
 })
 test('fields of requests: set, added, removed; what is not known is not written, and cannot be forged', async () => {
-  const { json } = await ask('heads', '/rooms/blue%20sky', { headers: { 'X-Claim': 'root', 'X-Room': 'forged', 'X-Debug': '1', 'X-More': '0', 'X-In': 'b' } })
+  const { json } = await ask('heads', '/rooms/blue%20sky', { headers: { 'X-Claim': 'root', X_Room: 'forged', x_claim: 'root', 'X-Room': 'forged', 'X-Debug': '1', 'X-More': '0', 'X-In': 'b' } })
   assert.equal(json.headers['x-room'], 'blue sky')
   assert.equal(json.headers['x-claim'], undefined)
+  assert.deepEqual([json.headers.x_room, json.headers.x_claim], [undefined, undefined]) // what a CGI would read as the same
   assert.equal(json.headers['x-debug'], undefined)
   assert.equal(json.headers['x-more'], '0, 1')
   assert.equal(json.headers['x-who'], '127.0.0.1 http 6 b')
@@ -225,7 +227,7 @@ test('a reload changes what routes do, and error pages with it', async () => {
   assert.equal(t.command('reload').code, 0)
 })
 test('admin says what routes do', async () => {
-  const text = await new Promise((resolve, reject) => http.get({ socketPath: t.admin.slice(5), path: '/routes' }, res => {
+  const text = await new Promise((resolve, reject) => http.get({ socketPath: t.admin.slice(5), path: '/api/v1/routes' }, res => {
     let all = ''
     res.on('data', data => { all += data }).on('end', () => resolve(all))
   }).on('error', reject))
@@ -251,6 +253,41 @@ test('every example of routing.md is loaded, and means the same when it is shown
     const shown = run('check', '--show', path.join(dir, `example-${i}.yaml`)).out.replaceAll('"***"', 'k')
     assert.equal(run('check', '--show', file('shown.yaml', shown)).out.replaceAll('"***"', 'k').replaceAll('"k"', 'k'), shown.replaceAll('"k"', 'k'))
   }
+})
+// Of issue 4, as it stands there: these names are a contract.
+const contract = `
+listeners:
+  - { listen: 127.0.0.1:7000, tcp: raw }                     # a pool; no HTTP here
+  - { listen: 127.0.0.1:8081, proxy_protocol: required }     # or optional; only trusted_proxies may speak it
+pools:
+  raw: { servers: [ 127.0.0.1:5432 ], proxy_protocol: v2 }   # v1, v2: said to the servers
+  web: { servers: [ 127.0.0.1:9001 ], keepalive: { idle: 60s, max: 100 } }   # per worker
+routes:
+  - match: { host: api.example.com, prefix: /v1, methods: [GET, POST], headers: { X-Beta: "1" } }
+    pools: [ { pool: web, weight: 95 }, { pool: canary, weight: 5 } ]
+    strip_prefix: /v1
+    headers: { request: { set: { X-User: "{jwt.sub}" }, remove: [ X-Debug ] }, response: { add: { X-Served-By: "{server}" } } }
+    access:
+      allow: [ 10.0.0.0/8, "2001:db8::/32" ]                 # or deny
+      origins: [ "https://app.example.com" ]
+      jwt: { keys: { file: jwks.json }, issuer: "https://id.example.com", audience: api, leeway: 30s, from: [ header.Authorization, cookie.token, query.access_token, subprotocol ] }
+      auth: { url: "http://127.0.0.1:7100/check", copy: [ X-User ], timeout: 1s, fail: closed }
+    rate: { connections: 50, handshakes: 10/s, requests: 100/s }   # per client address
+  - match: { path: /ping }
+    respond: { status: 200, headers: { Content-Type: text/plain }, body: pong }
+  - match: { host: old.example.com }
+    redirect: { to: "https://api.example.com{path}", status: 308 }
+error_pages: { 503: busy.html }
+`
+test('the whole of what was promised is read, and explained', () => {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  file('jwks.json', JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: '1', alg: 'ES256' }] }))
+  file('busy.html', 'busy')
+  // what the issue leaves out, being an excerpt: the pool `canary`, and whom the PROXY listener trusts
+  const whole = file('contract.yaml', 'trusted_proxies: [ 10.0.0.0/8 ]\n' + contract.replace('pools:\n', 'pools:\n  canary: { servers: [ 127.0.0.1:9002 ] }\n'))
+  assert.deepEqual(run('check', whole), { code: 0, out: `${whole}: ok: 2 listeners, 3 pools, 3 routes, 3 servers\n`, err: '' })
+  assert.match(run('explain', whole, 'http://api.example.com:8081/v1/x', '--header', 'X-Beta: 1').out, /web, 95 of 100/)
+  assert.match(run('explain', whole, 'http://old.example.com:8081/a').out, /308[\s\S]*Location: https:\/\/api.example.com\/a/)
 })
 test('explain says which action, which pools, what is asked and what is changed', () => {
   const yaml = file('explain.yaml', `listeners: [ { listen: 127.0.0.1:8080 } ]

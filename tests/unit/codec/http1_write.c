@@ -199,6 +199,16 @@ TEST(edits_replace_and_leave_out)
         EXPECT_ROW(rows[i].out, says(buf_bytes(&to), rows[i].out));
         buf_done(&to);
     }
+    struct http1_head alike = request(LINE "Host: x\r\nX_Debug: 1\r\nX_FORWARDED-For: 1\r\n"
+                                           "x_forwarded_user: 1\r\nX-Debugs: 1\r\n\r\n");
+    const struct http1_edits all = {
+        .forwarded = FORWARDED_DROPPED, .dropped = dropped, .dropped_count = 1};
+    struct buf rest;
+    buf_init(&rest, LIMIT);
+    EXPECT(http1_write_request(&rest, &alike, false, &all) == 0);
+    EXPECT(says(buf_bytes(&rest), LINE "Host: x\r\nX-Debugs: 1\r\n\r\n"));
+    buf_done(&rest);
+
     struct http1_head answered = answer(STATUS "X-Debug: 1\r\nA: b\r\n\r\n");
     struct buf to;
     buf_init(&to, LIMIT);

@@ -184,3 +184,22 @@ TEST(what_an_action_cannot_be)
     EXPECT(strstr(wrong(&settings), "{server} is not known here"));
     EXPECT(route_action_free(NULL) == NULL);
 }
+
+TEST(claims_want_a_token)
+{
+    struct edit_settings claim[] = {{.op = EDIT_REMOVE, .name = "A"},
+                                    {.op = EDIT_ADD, .name = "B", .value = "{jwt.sub}"}};
+    struct route_settings settings = {.request_edits = {claim, 2}};
+
+    EXPECT(strstr(wrong(&settings), "B: {jwt.N} is a claim of a token"));
+    settings.access.has_jwt = true;
+    route_action_free(action_of(&settings));
+    settings = (struct route_settings){.response_edits = {claim, 2}};
+    EXPECT(strstr(wrong(&settings), "B: {jwt.N}"));
+    settings = (struct route_settings){
+        .kind = ROUTE_RESPOND, .respond_status = 200, .respond_fields = {claim + 1, 1}};
+    EXPECT(strstr(wrong(&settings), "B: {jwt.N}"));
+    settings = (struct route_settings){
+        .kind = ROUTE_REDIRECT, .redirect_to = "/{jwt.sub}", .redirect_status = 307};
+    EXPECT(strstr(wrong(&settings), "to: {jwt.N}"));
+}

@@ -16,6 +16,7 @@
 #define MASKS         4u
 #define WS_HEADER_MAX 14u
 #define MESSAGE_IOV   34
+#define PEEK_BYTES    4096u /* read of a message before its rest is skipped */
 
 enum ws_opcode {
     WS_CONTINUATION = 0,

@@ -12,6 +12,7 @@
 #define HELD_MAX      8192u /* an unfinished head or header */
 #define BACKLOG_MAX   (64u * 1024u * 1024u)
 #define TURN_BYTES    (1024u * 1024u)
+#define READS_AT_ONCE 8u
 #define ACK_BYTES     (1024u * 1024u)
 #define PUBLISHED_MAX 65536u
 

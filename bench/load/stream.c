@@ -136,6 +136,13 @@ ssize_t stream_recv(struct stream *s, void *at, size_t size)
     return done == 1 ? (ssize_t)got : tls_errno(s, done);
 }
 
+ssize_t stream_skip(struct stream *s, size_t size)
+{
+    ssize_t got = recv(s->fd, NULL, size, MSG_TRUNC);
+
+    return got < 0 ? -errno : got;
+}
+
 static ssize_t tls_sendv(struct stream *s, const struct iovec *iov, int count)
 {
     uint8_t record[RECORD_BYTES];

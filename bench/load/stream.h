@@ -16,6 +16,8 @@ int stream_secure(struct stream *s, struct load *l);
 
 /* Bytes, 0 at the end, -EAGAIN, or what is wrong. */
 ssize_t stream_recv(struct stream *s, void *at, size_t size);
+/* Takes bytes off a plain stream without copying them anywhere. */
+ssize_t stream_skip(struct stream *s, size_t size);
 ssize_t stream_sendv(struct stream *s, const struct iovec *iov, int count);
 
 void stream_finish(struct stream *s); /* sends FIN */

@@ -22,8 +22,8 @@ QUIET_SHARE = 0.08
 class Rounds:
     """The runs that count, round by round: kept[peer] = [result, ...]."""
 
-    def __init__(self, title):
-        self.title, self.kept, self.dropped, self.worst = title, {}, 0, 0.0
+    def __init__(self, title, waits):
+        self.title, self.waits, self.kept, self.dropped, self.worst = title, waits, {}, 0, 0.0
 
     def values(self, peer, key):
         return [r[key] for r in self.kept[peer]]
@@ -43,6 +43,8 @@ class Rounds:
         return (max if most else min)(others, key=lambda p: self.median(p, key)) if others else None
 
     def words(self):
+        if not self.waits:
+            return f"No round was dropped: strangers had up to {self.worst:.0%} of the machine."
         said = f"Rounds dropped for strangers' work: {self.dropped}."
         if self.worst > STRANGERS_MOST:
             said += f" So many that disturbed ones had to count: up to {self.worst:.0%} of the machine was strangers'."
@@ -129,7 +131,7 @@ class Bench:
 
     def rounds(self, title, cells):
         """cells: {name: function that measures once}. Interleaved, in turning order, so that a noisy moment meets all."""
-        names, out, spare, turn = list(cells), Rounds(title), [], 0
+        names, out, spare, turn = list(cells), Rounds(title, self.args.patience > 0), [], 0
         out.kept = {n: [] for n in names}
         while len(out.kept[names[0]]) < self.args.rounds:
             order = names[turn % len(names):] + names[:turn % len(names)]

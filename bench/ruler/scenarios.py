@@ -211,7 +211,7 @@ def duality(bench, args):
         cells = [f"{paced[size].median(w, 'p50_usec'):,.0f}, " + ("-" if w == "no balancer" else f"{full[size].median(w, 'cpu_usec'):,.1f}") for w in ways]
         ratios = full[size].ratios("layer 4 after the 101", layer7, "cpu_usec")
         lines.append(f"| {size:,} | " + " | ".join(cells) + f" | {statistics.median(ratios):.2f} ({span((min(ratios), max(ratios)))}) |")
-    lines += ["", *(f"{size:,} bytes: {full[size].words()}" for size in SIZES if full[size].dropped), ""]
+    lines += ["", *(f"{size:,} bytes: {full[size].words()}" for size in SIZES), ""]
 
     def points(of, way, key):
         return {s: (of[s].median(way, key), *of[s].spread(way, key)) for s in SIZES}
@@ -259,7 +259,7 @@ def flatness(points):
 def curve(bench, args):
     """bytes per connection and CPU per message, over the number of connections"""
     names = bench.programs()
-    memory, cpu, dropped = {}, {}, 0
+    memory, cpu, said = {}, {}, []
     for name in names:
         memory[name], memory[name + ", beyond the first 1,000"] = {}, {}
         for n in COUNTS:
@@ -271,7 +271,7 @@ def curve(bench, args):
     for what, (scheme, load, key) in curve_loads(args).items():
         r = bench.rounds(what, {n: (lambda n=n: bench.measure(peer, scheme, [*load(n), "--seconds", args.seconds])) for n in COUNTS})
         cpu[what] = {n: (r.median(n, key), *r.spread(n, key)) for n in COUNTS}
-        dropped += r.dropped
+        said.append(r)
     r = bench.rounds("handshakes", {n: (lambda n=n: held_handshakes(bench, peer, n, args)) for n in COUNTS})
     cpu["handshake beside idle tunnels"] = {n: (r.median(n, "cpu_usec"), *r.spread(n, "cpu_usec")) for n in COUNTS}
     peer.stop()
@@ -284,7 +284,7 @@ def curve(bench, args):
         lines.append(f"| {what} | " + " | ".join(f"{points[n][0]:.2f} ({span(points[n][1:])})" for n in COUNTS) + f" | {flatness(points):.0%} |")
     bent = [f"{w} ({flatness(p):.0%})" for w, p in [("memory", memory["turnout"]), ("memory beyond the first 1,000", memory["turnout, beyond the first 1,000"]), *cpu.items()] if flatness(p) > FLAT]
     lines += ["", f"Within {FLAT:.0%} of flat: all but {', '.join(bent)}." if bent else f"All within {FLAT:.0%} of flat.",
-              f"Rounds dropped for strangers' work: {dropped + r.dropped}. 9,000 is what one process may hold here (20,000 descriptors, two a tunnel).", "",
+              f"{max([*said, r], key=lambda one: (one.dropped, one.worst)).words()} 9,000 is what one process may hold here (20,000 descriptors, two a tunnel).", "",
               "![curve](../../docs/curve.svg)", ""]
     draw.chart(bench.args.pictures / "curve.svg", "Over the number of connections", "bench/run curve; medians, bars from least to most",
                "connections", [("User memory per idle tunnel", "bytes", COUNTS, memory, True), ("CPU of turnout per message", "us", COUNTS, cpu, False)])

@@ -24,7 +24,9 @@ before(async () => {
     if (path === '/events') { wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\ndata: 1\n\n'); return 'tunnel' }
     if (path === '/hints') { for (const link of 'abc') wire.send(`HTTP/1.1 103 Early Hints\r\nLink: </${link}>\r\n\r\n`); wire.send(answer(200, 'page')); return }
     if (path === '/continue') { wire.send('HTTP/1.1 100 Continue\r\n\r\n'); await wire.take(length); wire.send(answer(200, 'got it')); return }
+    if (path.startsWith('/head/')) { wire.send(answer(200, 'ok', `A: ${'a'.repeat(Number(path.slice(6)))}\r\n`)); return }
     await wire.take(length, 30000)
+    if (path === '/pause') await new Promise(resolve => setTimeout(resolve, 200))
     wire.send(answer(200, head.startsWith('HEAD') ? '' : `${path} ${length}`))
   })
   // Sends for ever, and counts what the kernel took; reads only when it is told to.
@@ -177,6 +179,28 @@ test('a server\'s Date stays, a missing one is added', async () => {
   const added = await exchange(wire, plain('/a'))
   assert.ok(Math.abs(Date.parse(added.fields.date) - Date.now()) < 3000)
   wire.close()
+})
+
+for (const [size, status] of [[9000, 200], [17000, 200], [40000, 502]]) {
+  test(`an answer head with a field of ${size} bytes: ${status}`, async () => {
+    const wire = await open()
+    assert.equal((await exchange(wire, plain(`/head/${size}`))).status, status)
+    wire.close()
+  })
+}
+for (const [what, text] of [['a GET', plain('/pause')], ['a POST', post('/pause', 5) + 'hello'], ['two', plain('/pause') + plain('/pause')]]) {
+  test(`a client that sends ${what} and its FIN is answered`, async () => {
+    const wire = (await open()).send(text).end()
+    assert.equal(await wire.closed(), 'FIN')
+    assert.equal(wire.text.match(/HTTP\/1.1 200 /g).length, what === 'two' ? 2 : 1)
+  })
+}
+test('a client that sends its FIN in the middle of a body: the server does not see it whole', async () => {
+  const wire = (await open()).send(post('/cut', 5) + 'hel').end()
+  await wire.closed()
+  await until(() => server.requests.at(-1).path === '/cut')
+  await server.last.closed()
+  assert.equal(server.last.text, 'hel')
 })
 
 // --- back-pressure ---------------------------------------------------------------------------------------------------------------

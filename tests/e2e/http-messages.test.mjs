@@ -87,7 +87,7 @@ test('413 from a server that stops reading reaches a client that still sends', a
 test('401 from a server that reads on reaches the client, and neither connection is used again', async () => {
   const wire = await open()
   const got = await exchange(wire, post('/401', 1 << 20) + 'begun')
-  assert.deepEqual([got.status, got.body], [401, 'who are you'])
+  assert.deepEqual([got.status, got.body, got.fields.connection], [401, 'who are you', 'close'])
   const used = server.last
   assert.equal((await exchange(await open(), plain('/a'))).status, 200)
   assert.notEqual(server.last, used)
@@ -98,7 +98,7 @@ test('401 from a server that reads on reaches the client, and neither connection
 test('Expect: 100-continue refused: the body is not waited for', async () => {
   const wire = await open()
   const got = await exchange(wire, post('/417', 5, 'Expect: 100-continue\r\n'))
-  assert.deepEqual([got.status, got.body], [417, 'no'])
+  assert.deepEqual([got.status, got.body, got.fields.connection], [417, 'no', 'close'])
   await wire.closed() // whether `hello` would be a body or a request, nobody could say
   wire.close()
 })

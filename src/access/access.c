@@ -243,11 +243,18 @@ const struct access_auth *access_auth(const struct access *access)
 /* --- judging -------------------------------------------------------------------------------------
  */
 
-static bool is_address_welcome(const struct access *access, const struct ip *client)
+bool access_welcomes(const struct access *access, const struct ip *client)
 {
+    if (!access)
+        return true;
     if (cidr_set_has(&access->deny, client))
         return false;
     return !access->allow.count || cidr_set_has(&access->allow, client);
+}
+
+bool access_wants_head(const struct access *access)
+{
+    return access && (access->origin_count || access->has_jwt || access->has_auth);
 }
 
 static bool is_origin_welcome(const struct access *access, const struct http1_head *request)
@@ -283,7 +290,7 @@ enum reason access_judge(const struct access *access, const struct access_ask *a
                          struct claims **ret_claims)
 {
     *ret_claims = NULL;
-    if (!is_address_welcome(access, &ask->client))
+    if (!access_welcomes(access, &ask->client))
         return REASON_ADDRESS_DENIED;
     if (!is_origin_welcome(access, ask->request))
         return REASON_ORIGIN_DENIED;

@@ -39,6 +39,11 @@ struct access_ask {
 enum reason access_judge(const struct access *access, const struct access_ask *ask,
                          struct claims **ret_claims);
 
+/* What can be asked of a connection that is no HTTP: its address. `access` may be NULL. */
+bool access_welcomes(const struct access *access, const struct ip *client);
+/* Whether more is asked, of a request's head. NULL: no. */
+bool access_wants_head(const struct access *access);
+
 /* The lines that belong into the answer to a refusal: WWW-Authenticate with 401 (RFC 6750 section
  * 3), Retry-After with 429. Empty for other reasons. Returns `text`. */
 #define ACCESS_LINES_BYTES 256

@@ -2,6 +2,7 @@
  * happen. */
 #include "daemon/explain.h"
 
+#include "base/check.h"
 #include "codec/http1.h"
 #include "codec/ws_handshake.h"
 #include "daemon/source.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define REQUEST_MAX_BYTES 65536
 
@@ -70,6 +72,7 @@ int explain_check(const struct options *options)
 /* --- a request -------------------------------------------------------------------------------- */
 
 struct asked {
+    const char *from; /* the client; NULL: not said */
     bool is_tls, is_websocket;
     bool is_raw;       /* tcp://HOST:PORT: a connection, no request */
     struct bytes host; /* without port */
@@ -130,6 +133,7 @@ static bool parse_raw(const char *authority, struct asked *asked)
 
 static bool parse_url(const struct options *options, struct asked *asked)
 {
+    asked->from = options->from;
     uint16_t port;
 
     if (strncmp(options->url, "tcp://", 6) == 0)
@@ -431,6 +435,69 @@ static enum reason read_request(const struct asked *asked, uint8_t *memory,
     return why;
 }
 
+static const char *rate_text(const struct rate *rate, char text[32])
+{
+    static const struct {
+        uint64_t usec;
+        char unit;
+    } units[] = {{60000000, 'm'}, {3600000000, 'h'}};
+    char unit = 's';
+
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        unit = rate->per_usec == units[i].usec ? units[i].unit : unit;
+    snprintf(text, 32, rate->count ? "%" PRIu64 "/%c" : "any number of", rate->count, unit);
+    return text;
+}
+
+static void say_rates(const struct route *route)
+{
+    const struct rate_settings *rate = &route->settings->rate;
+    char handshakes[32], requests[32];
+
+    if (!route->is_rated)
+        return;
+    printf("rate       per client address: %s handshakes, %s requests",
+           rate_text(&rate->handshakes, handshakes), rate_text(&rate->requests, requests));
+    if (rate->connections)
+        printf(", %" PRIu64 " at a time", rate->connections);
+    putchar('\n');
+}
+
+static void say_auth(const struct access_auth *auth)
+{
+    printf("auth       http://%s%s is asked, then; ", auth->host, auth->target);
+    for (size_t i = 0; i < auth->copy_count; i++)
+        printf("%s%s", i ? ", " : "its ", auth->copy[i]);
+    printf("%swithout an answer %s\n", auth->copy_count ? " go to the server; " : "",
+           auth->fails_open ? "the request passes" : "it is refused with 503");
+}
+
+/* Whether it would come in, as far as that can be said here. */
+static enum reason say_access(const struct route *route, const struct asked *asked,
+                              const struct http1_head *head)
+{
+    struct access_ask ask = {.request = head, .now_sec = (uint64_t)time(NULL)};
+    struct claims *claims = NULL;
+    char client[IP_TEXT_BYTES];
+
+    say_rates(route);
+    if (!route->access)
+        return REASON_DONE;
+    ip_parse(bytes_of(asked->from ? asked->from : "127.0.0.1"), &ask.client);
+    enum reason why = access_judge(route->access, &ask, &claims);
+    printf("access     of a client at %s%s: %s\n", ip_write(&ask.client, client),
+           asked->from ? "" : " (--from says another)", why == REASON_DONE ? "passes" : "refused");
+    if (claims) {
+        struct bytes subject = claims_value(claims, bytes_of("sub"));
+        printf("           the token is good; sub is \"%.*s\"\n", (int)subject.len,
+               (const char *)subject.at);
+    }
+    claims_free(claims);
+    if (why == REASON_DONE && access_auth(route->access))
+        say_auth(access_auth(route->access));
+    return why;
+}
+
 static int explain_found(const struct route *route, const struct asked *asked,
                          const struct route_asked *of, const struct route_params *params)
 {
@@ -444,6 +511,9 @@ static int explain_found(const struct route *route, const struct asked *asked,
                (const char *)params->param[i].value.at);
     if (of->path->has_encoded_slash && route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE)
         return refused(REASON_TARGET_WRONG);
+    enum reason why = say_access(route, asked, of->head);
+    if (why != REASON_DONE)
+        return refused(why);
     buf_init(&stripped, REQUEST_MAX_BYTES);
     bool is_stripped = route->action->strip &&
                        strip_write(route->action->strip, path, of->path, &stripped, &error);

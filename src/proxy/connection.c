@@ -65,6 +65,11 @@ void connection_release_seat(struct connection *c)
         pool_release(TAKE(c->chosen));
 }
 
+void connection_release_hold(struct connection *c)
+{
+    rate_release(c->snapshot->rates, &c->hold);
+}
+
 void connection_close_server(struct connection *c)
 {
     keepalive_discard(TAKE(c->server));
@@ -242,6 +247,7 @@ void connection_end(struct connection *c)
     free(TAKE(c->server));
     close_end(c, &c->client, 0);
     connection_release_seat(c);
+    connection_release_hold(c);
     if (c->owns_rest)
         keepalive_forget(&proxy_of(&c->flow)->keepalive, c->flow.number);
     free(TAKE(c->choice));

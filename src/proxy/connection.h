@@ -37,9 +37,10 @@ struct connection {
     uint16_t port; /* ours, that the client connected to; 0: a Unix socket */
     uint16_t gate; /* number of the gate in the snapshot at its beginning */
     uint8_t share; /* which of the route's pools is asked: connection_pool */
-    uint8_t end_reason; /* what to say instead of RECLAIMED; 0: nothing */
-    bool is_tunnel;     /* the relay was reached: `open` is logged and counted */
-    bool owns_rest;     /* connections to servers may rest that are this client's alone */
+    uint8_t end_reason;    /* what to say instead of RECLAIMED; 0: nothing */
+    bool is_tunnel;        /* the relay was reached: `open` is logged and counted */
+    bool owns_rest;        /* connections to servers may rest that are this client's alone */
+    struct rate_hold hold; /* what counts towards its client's limit of connections */
     struct trail trail;
 };
 
@@ -74,6 +75,7 @@ void connection_forget_trail(struct connection *c); /* a new request begins */
 struct tls_context *connection_tls(const struct connection *c);
 
 void connection_release_seat(struct connection *c); /* harmless without one */
+void connection_release_hold(struct connection *c); /* harmless without one */
 void connection_close_server(struct connection *c); /* harmless without one */
 
 /* The relay begins: logs `open`, counts. The streams are open; heads and early bytes as in

@@ -53,6 +53,8 @@ static void release(struct exchange *h)
     buf_done(&h->made);
     buf_done(&h->stripped);
     free(TAKE(h->path_memory));
+    claims_free((struct claims *)(uintptr_t)h->claims);
+    subrequest_free(h->auth);
     transfer_done(&h->upload);
     transfer_done(&h->download);
 }
@@ -384,6 +386,40 @@ static int append_hops(struct exchange *h, struct bytes dropped[DROPPED_MAX],
     return buf_append(&h->lines, bytes_of(line));
 }
 
+/* Whether some server reads both as one: CGI, and what comes after it, knows no '-'. */
+static bool is_alike(struct bytes name, const char *other)
+{
+    if (name.len != strlen(other))
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        struct bytes one = {name.at + i, 1}, two = {(const uint8_t *)other + i, 1};
+        bool is_dash = strchr("-_", name.at[i]) && strchr("-_", other[i]);
+        if (!is_dash && !bytes_equal_nocase(one, two))
+            return false;
+    }
+    return true;
+}
+
+/* What the client says under a name that `auth` copies goes no further, whoever let it in. */
+static int append_granted(struct exchange *h, struct bytes dropped[DROPPED_MAX],
+                          struct http1_edits *edits)
+{
+    const struct access_auth *auth = access_auth(h->route->access);
+
+    for (size_t k = 0; auth && k < auth->copy_count; k++)
+        for (uint16_t i = 0; i < h->request_head.field_count; i++) {
+            const struct bytes *name = &h->request_head.field[i].name;
+            if (!is_alike(*name, auth->copy[k]))
+                continue;
+            if (edits->dropped_count == DROPPED_MAX)
+                return -EMSGSIZE;
+            add_dropped(dropped, edits, name, 1);
+        }
+    if (!h->auth || subrequest_verdict(h->auth) != REASON_DONE)
+        return 0;
+    return buf_append(&h->lines, buf_bytes(&h->auth->lines));
+}
+
 /* The route's changes come last: they have the last word on what we add, too. */
 static int apply_edits(struct exchange *h, const struct edits *changes,
                        struct bytes dropped[DROPPED_MAX], struct http1_edits *edits)
@@ -409,6 +445,8 @@ enum reason exchange_write_request(struct exchange *h)
     add_dropped(dropped, &edits, made.dropped, made.dropped_count);
     if (!error)
         error = append_hops(h, dropped, &edits);
+    if (!error)
+        error = append_granted(h, dropped, &edits);
     if (!error)
         error = apply_edits(h, &h->route->action->request, dropped, &edits);
     edits.extra = buf_bytes(&h->lines);

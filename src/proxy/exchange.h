@@ -2,6 +2,7 @@
  * that does not wait. */
 #pragma once
 
+#include "access/subrequest.h"
 #include "codec/http1_write.h"
 #include "codec/ws_handshake.h"
 #include "http/forwarded.h"
@@ -23,7 +24,7 @@ struct exchange {
     struct buf stripped;  /* the target without strip_prefix: `target` and `rest` point into it */
     uint8_t *path_memory; /* of path's decoded segments */
     const struct connection *whose; /* borrowed */
-    struct http1_own own;           /* for ANSWERED_HERE: what is answered */
+    struct http1_own own; /* ANSWERED_HERE, AUTH_DENIED: what is answered; else its extra lines */
     struct forwarded forwarded;
     char request_id[17];
     struct bytes target; /* for the server; .at NULL: as received */
@@ -39,6 +40,7 @@ struct exchange {
     /* The claims of the request's token, for templates; claim NULL: none. */
     struct bytes (*claim)(const void *claims, struct bytes name);
     const void *claims;
+    struct subrequest *auth; /* the question to the server of `auth`; NULL: none was asked */
     uint64_t began_usec;
     uint64_t silence_usec;           /* of the answer's body */
     uint64_t server_rests_usec;      /* how long the server keeps an idle connection, it says */

@@ -3,6 +3,7 @@
  * hello first, is relayed untouched. And `tcp` listeners: their pool is named, so nothing is read
  * at all, and who speaks first is no matter of ours; TLS may end here before. */
 #include "codec/tls_hello.h"
+#include "proxy/admission.h"
 #include "proxy/introduction.h"
 #include "proxy/reach.h"
 
@@ -107,6 +108,9 @@ static enum next choose_route(struct passthrough *p)
         p->c.route = snapshot_route_by_name(p->c.snapshot, p->hello->parsed.server_name);
     if (!p->c.route)
         return flow_leave(&p->c.flow, REASON_NO_ROUTE);
+    enum reason why = admission_judge_connection(&p->c);
+    if (why != REASON_DONE)
+        return flow_leave(&p->c.flow, why);
     p->c.share = route_next_share(p->c.route, worker_of(&p->c.flow)->runner.number);
     if (proxy_of(&p->c.flow)->is_draining)
         return flow_leave(&p->c.flow, REASON_STOPPING);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "route/shares.h"
+#include "sys/sys.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -184,6 +185,9 @@ static struct route route_of(const struct snapshot *made, const struct route_set
         .settings = settings,
         .deadlines = deadlines_of(&settings->timeouts),
         .relay = relay_opts_of(made->settings, &settings->timeouts),
+        .rate_key = rate_route(settings->name),
+        .is_rated = settings->rate.connections || settings->rate.handshakes.count ||
+                    settings->rate.requests.count,
     };
 }
 
@@ -197,6 +201,24 @@ static void build_route(struct build *b, size_t number)
     build_rule(b, settings, route);
     build_shares(b, route);
     if (route_action_new(settings, hear_action, b, &route->action) == -ENOMEM)
+        out_of_memory(b);
+    route->access = access_new(b->made->settings, &settings->access, b->report);
+}
+
+/* One table for all configurations, so that a reload forgets nobody. */
+static void build_rates(struct build *b)
+{
+    struct rate_table *before = b->before ? b->before->rates : NULL;
+    const uint64_t seed[2] = {sys_random(), sys_random()};
+    bool is_wanted = false;
+
+    for (size_t i = 0; i < b->made->settings->route_count; i++)
+        is_wanted = is_wanted || b->made->routes[i].is_rated;
+    if (before)
+        b->made->rates = rate_table_ref(before);
+    else if (is_wanted)
+        b->made->rates = rate_table_new(seed);
+    if (is_wanted && !b->made->rates)
         out_of_memory(b);
 }
 
@@ -466,6 +488,7 @@ struct snapshot *snapshot_new(const struct snapshot_means *means, struct setting
         build_pool(&b, i);
     for (size_t i = 0; i < b.made->settings->route_count; i++)
         build_route(&b, i);
+    build_rates(&b);
     for (size_t i = 0; i < b.made->settings->listener_count; i++)
         build_gate(&b, i);
     for (size_t i = 0; i < b.made->settings->error_page_count; i++)
@@ -490,6 +513,7 @@ static void free_gate(struct gate_spec *gate, unsigned workers)
 
 static void free_route(struct route *route)
 {
+    access_free(route->access);
     route_rule_free(route->rule);
     route_action_free(route->action);
     free(route->pools);
@@ -510,6 +534,7 @@ static void free_all(struct snapshot *snapshot)
     for (size_t i = 0; snapshot->pools && i < settings->pool_count; i++)
         pool_unref(snapshot->pools[i]);
     cidr_set_done(&snapshot->trusted);
+    rate_table_unref(snapshot->rates);
     free(snapshot->gates);
     free(snapshot->pages);
     free(snapshot->routes);
@@ -559,7 +584,7 @@ const struct route *snapshot_route_by_name(const struct snapshot *snapshot, stru
     for (size_t i = 0; i < snapshot->settings->route_count; i++) {
         const struct route *route = &snapshot->routes[i];
         if (!route->settings->path && !route->settings->prefix && route->pool &&
-            route_rule_matches(route->rule, &asked, NULL))
+            !access_wants_head(route->access) && route_rule_matches(route->rule, &asked, NULL))
             return route;
     }
     return NULL;

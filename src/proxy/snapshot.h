@@ -3,6 +3,8 @@
  * counts, waiters, TLS contexts of unchanged certificates) is shared with the one before. */
 #pragma once
 
+#include "access/access.h"
+#include "access/rate.h"
 #include "conf/settings.h"
 #include "net/tcp.h"
 #include "net/tls.h"
@@ -26,6 +28,9 @@ struct route {
     const struct route_settings *settings;
     struct deadlines deadlines;
     struct relay_opts relay; /* lifetime without its jitter */
+    struct access *access;   /* NULL: everyone may come in */
+    uint64_t rate_key;       /* of its name */
+    bool is_rated;           /* settings->rate has a limit */
 };
 
 struct error_page {
@@ -54,6 +59,7 @@ struct snapshot {
     struct route *routes;       /* as settings->routes */
     struct gate_spec *gates;    /* as settings->listeners */
     struct error_page *pages;   /* as settings->error_pages */
+    struct rate_table *rates;   /* shared with the snapshots before; NULL: no route is rated */
     unsigned workers;
 };
 
@@ -79,8 +85,8 @@ bool snapshot_trusts(const struct snapshot *snapshot, const struct ip *ip);
 /* The first route that matches; NULL: none. */
 const struct route *snapshot_route(const struct snapshot *snapshot, const struct route_asked *asked,
                                    struct route_params *ret_params);
-/* The first route whose host matches, that asks for nothing else and has a pool: for passthrough by
- * SNI. */
+/* The first route whose host matches, that asks for nothing else and has a pool, and whose access
+ * wants no request's head: for passthrough by SNI. */
 const struct route *snapshot_route_by_name(const struct snapshot *snapshot, struct bytes name);
 
 /* Which pool the next request or handshake goes to, by weight. For that worker's thread alone. */

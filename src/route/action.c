@@ -2,29 +2,11 @@
  * conf_source.judge, so that all errors come together) and for the snapshot that serves. */
 #include "route/action.h"
 
+#include "route/teller.h"
+
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-struct teller {
-    edits_tell_fn *tell;
-    void *to;
-    struct mark mark;
-};
-
-__attribute__((format(printf, 2, 3))) static int complain(const struct teller *teller,
-                                                          const char *format, ...)
-{
-    char words[256];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(words, sizeof words, format, args);
-    va_end(args);
-    teller->tell(teller->to, teller->mark, words);
-    return -EINVAL;
-}
 
 /* --- redirects ---------------------------------------------------------------------------------
  */
@@ -57,13 +39,14 @@ static int check_host(const struct teller *teller, const char *host)
             continue;
         }
         if (*at == '{')
-            return complain(teller, "to: of what a request says only {host} may stand in the host; "
-                                    "anything else would let a client choose where it leads");
+            return teller_complain(teller,
+                                   "to: of what a request says only {host} may stand in the host; "
+                                   "anything else would let a client choose where it leads");
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]", *at))
-            return complain(teller, "to: \"%c\" may not stand in a host", *at);
+            return teller_complain(teller, "to: \"%c\" may not stand in a host", *at);
         at++;
     }
-    return at == host ? complain(teller, "to: the host is missing") : 0;
+    return at == host ? teller_complain(teller, "to: the host is missing") : 0;
 }
 
 static int check_to(const struct teller *teller, const char *to)
@@ -74,10 +57,10 @@ static int check_to(const struct teller *teller, const char *to)
         return check_host(teller, host);
     if ((to[0] == '/' && to[1] != '/') || begins(to, "{path}") || begins(to, "{rest}"))
         return 0;
-    return complain(teller,
-                    "to: \"%.80s\" must begin with https://HOST, http://HOST, "
-                    "{scheme}://HOST, one slash, {path} or {rest}",
-                    to);
+    return teller_complain(teller,
+                           "to: \"%.80s\" must begin with https://HOST, http://HOST, "
+                           "{scheme}://HOST, one slash, {path} or {rest}",
+                           to);
 }
 
 static int make_redirect(struct route_action *action, const struct route_settings *settings,
@@ -91,7 +74,7 @@ static int make_redirect(struct route_action *action, const struct route_setting
     if (error)
         return error;
     error = template_new(settings->redirect_to, TEMPLATE_URL, &action->to, words);
-    return error == -EINVAL ? complain(teller, "to: %s", words) : error;
+    return error == -EINVAL ? teller_complain(teller, "to: %s", words) : error;
 }
 
 int route_action_locate(const struct route_action *action, const struct facts *facts,
@@ -124,7 +107,7 @@ static int make_respond(struct route_action *action, const struct route_settings
     action->status = (unsigned)settings->respond_status;
     action->body = settings->respond_body ? bytes_of(settings->respond_body) : (struct bytes){0};
     if (has_no_body && action->body.len)
-        return complain(teller, "%u has no body; leave `body` out", action->status);
+        return teller_complain(teller, "%u has no body; leave `body` out", action->status);
     return edits_init(&action->fields, &settings->respond_fields, TEMPLATE_OWN, teller->tell,
                       teller->to);
 }
@@ -171,7 +154,7 @@ static int make_strip(struct route_action *action, const struct route_settings *
         return 0;
     teller->mark = settings->strip_mark;
     int error = route_rule_new(&match, &action->strip, words);
-    return error == -EINVAL ? complain(teller, "strip_prefix: %s", words) : error;
+    return error == -EINVAL ? teller_complain(teller, "strip_prefix: %s", words) : error;
 }
 
 /* What names a claim, of edits that compiled. */
@@ -184,10 +167,10 @@ static int check_claims(const struct edits *edits, const struct edits_settings *
         if (!edits->edit[i].value || !template_names(edits->edit[i].value, "jwt."))
             continue;
         teller->mark = settings->at[i].mark;
-        error = complain(teller,
-                         "%.60s: {jwt.N} is a claim of a token, and this route asks for "
-                         "none; add access: { jwt: ... }",
-                         settings->at[i].name);
+        error = teller_complain(teller,
+                                "%.60s: {jwt.N} is a claim of a token, and this route asks for "
+                                "none; add access: { jwt: ... }",
+                                settings->at[i].name);
     }
     return error;
 }
@@ -205,8 +188,9 @@ static int check_all_claims(const struct route_action *action,
     if (!action->to || !template_names(action->to, "jwt."))
         return error;
     teller->mark = settings->redirect_mark;
-    return complain(teller, "to: {jwt.N} is a claim of a token, and this route asks for none; add "
-                            "access: { jwt: ... }");
+    return teller_complain(teller,
+                           "to: {jwt.N} is a claim of a token, and this route asks for none; add "
+                           "access: { jwt: ... }");
 }
 
 static int worse(int a, int b)

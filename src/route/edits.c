@@ -3,33 +3,15 @@
  * (X-Forwarded-*, X-Request-Id), too. */
 #include "route/edits.h"
 
+#include "route/teller.h"
+
 #include "base/check.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define SHOWN 60
-
-struct teller {
-    edits_tell_fn *tell;
-    void *to;
-    struct mark mark;
-};
-
-__attribute__((format(printf, 2, 3))) static int complain(const struct teller *teller,
-                                                          const char *format, ...)
-{
-    char words[256];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(words, sizeof words, format, args);
-    va_end(args);
-    teller->tell(teller->to, teller->mark, words);
-    return -EINVAL;
-}
 
 /* --- which names -------------------------------------------------------------------------------
  */
@@ -84,9 +66,10 @@ static int check_name(const struct teller *teller, const struct edit_settings *s
     const char *why = why_refused(name, side, settings->op);
 
     if (!http1_is_token(name) || name.len > 128)
-        return complain(teller, "\"%.*s\" is no name of a field; it has letters, digits and \"-\"",
-                        SHOWN, settings->name);
-    return why ? complain(teller, "%.*s %s", SHOWN, settings->name, why) : 0;
+        return teller_complain(teller,
+                               "\"%.*s\" is no name of a field; it has letters, digits and \"-\"",
+                               SHOWN, settings->name);
+    return why ? teller_complain(teller, "%.*s %s", SHOWN, settings->name, why) : 0;
 }
 
 /* --- compiling ---------------------------------------------------------------------------------
@@ -107,7 +90,7 @@ static int add_edit(struct edits *edits, const struct edit_settings *settings,
         error = settings->is_literal ? template_new_literal(settings->value, &edit->value, words)
                                      : template_new(settings->value, use, &edit->value, words);
     if (error == -EINVAL)
-        return complain(teller, "%.*s: %s", SHOWN, settings->name, words);
+        return teller_complain(teller, "%.*s: %s", SHOWN, settings->name, words);
     if (error)
         return error;
     edits->count++;
@@ -141,8 +124,8 @@ int edits_init(struct edits *edits, const struct edits_settings *settings, enum 
     for (size_t i = 0; edits->edit && edits->dropped && i < settings->count; i++) {
         int error = add_edit(edits, &settings->at[i], use, &teller);
         if (!error && is_named_twice(settings, i))
-            error = complain(&teller, "%.*s is set or removed twice; leave one out", SHOWN,
-                             settings->at[i].name);
+            error = teller_complain(&teller, "%.*s is set or removed twice; leave one out", SHOWN,
+                                    settings->at[i].name);
         if (error && result != -ENOMEM)
             result = error;
     }
@@ -150,7 +133,8 @@ int edits_init(struct edits *edits, const struct edits_settings *settings, enum 
         result = -ENOMEM;
     if (!result && settings->count > EDITS_MAX) {
         teller.mark = settings->at[EDITS_MAX].mark;
-        result = complain(&teller, "more than %d changes of one head are too many", EDITS_MAX);
+        result =
+            teller_complain(&teller, "more than %d changes of one head are too many", EDITS_MAX);
     }
     if (result)
         edits_done(edits);

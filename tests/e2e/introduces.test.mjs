@@ -259,6 +259,25 @@ pools: { main: { balance: round_robin, servers: [ 127.0.0.1:${gone}, ${backend.a
   await backend.stop()
 })
 
+test('and when the first hangs up after it was told', async () => {
+  const rude = await Told.start(async wire => { wire.close() })
+  const backend = await Told.start(serve)
+  const t = await Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${t.port} } ]
+pools: { main: { balance: round_robin, servers: [ ${rude.address}, ${backend.address} ], proxy_protocol: v2 } }
+`)
+  for (let i = 0; i < 4; i++) {
+    const wire = await Wire.connect(t.port)
+    wire.send(plain('/', 'Connection: close\r\n'))
+    assert.equal((await wire.head()).status, 200)
+    assert.equal((await backend.header(i + 1)).port, wire.localPort)
+    wire.close()
+  }
+  assert.ok(rude.headers.length > 0)
+  await t.stop()
+  await rude.stop()
+  await backend.stop()
+})
+
 for (const version of ['v1', 'v2', 'v2_crc32c']) {
   test(`HAProxy behind us, with accept-proxy, told by ${version}`, { skip: !hasHaproxy }, async () => {
     const backend = await Backend.start(async (wire, head) => { wire.send(answer(200, head.head)) })

@@ -236,3 +236,16 @@ TEST(what_was_said_is_passed_on_where_we_know_no_better)
     EXPECT(says(told(PROXY_OUT_V2, "ours").authority, "ours"));
     tear_down();
 }
+
+TEST(what_is_too_long_to_be_passed_on_is_not_kept)
+{
+    static uint8_t header[16 + 3 + 1000] =
+        "\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x21\x00"
+        "\x03\xeb\x20\x03\xe8\x01\x00\x00\x00\x00\x22\x03\xe0";
+
+    set_up(PROXY_IN_REQUIRED, "10.0.0.1:5");
+    fake_feed(FD, header, sizeof header);
+    turn();
+    EXPECT(is_heard() && hearer->c.introduction->header.ssl.len == 0);
+    tear_down();
+}

@@ -16,6 +16,7 @@
 #define PER_WORKER           6  /* epoll, bell, and what OpenSSL opens */
 #define FIXED_DESCRIPTORS    16
 #define CONNECTIONS_AT_LEAST 100
+#define DESCRIPTORS_AT_LEAST 24 /* the admin listener's, a reload's, and a client or two */
 
 struct settings *boot_settings(struct house *house, struct report *report)
 {
@@ -26,8 +27,8 @@ struct settings *boot_settings(struct house *house, struct report *report)
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
-/* Two for every connection that the servers' limits allow; as far as all of them have one. */
-static uint64_t needed_by_servers(const struct settings *settings)
+/* That the servers' limits allow; 0: one has none. */
+static uint64_t connections_of_servers(const struct settings *settings)
 {
     uint64_t connections = 0;
 
@@ -37,44 +38,62 @@ static uint64_t needed_by_servers(const struct settings *settings)
                 return 0;
             connections += settings->pools[i].servers[k].max_connections;
         }
-    return 2 * connections;
+    return connections;
+}
+
+/* As many as may be had; false: not even that is known. */
+static bool raise_descriptor_limit(uint64_t *ret_limit)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return false;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return false;
+    *ret_limit = limit.rlim_cur;
+    return true;
+}
+
+/* What serving takes before the first client, so that with less nothing could be served; and what
+ * the configuration may come to need, with what is spared. */
+static void count_descriptors(const struct settings *settings, unsigned workers,
+                              uint64_t *ret_least, uint64_t *ret_wanted)
+{
+    uint64_t fixed = FIXED_DESCRIPTORS + workers * (PER_WORKER + settings->listener_count);
+    uint64_t connections = connections_of_servers(settings);
+
+    if (connections < CONNECTIONS_AT_LEAST)
+        connections = CONNECTIONS_AT_LEAST;
+    *ret_least = fixed + DESCRIPTORS_AT_LEAST;
+    *ret_wanted = fixed + SPARE_DESCRIPTORS + 2 * connections;
 }
 
 bool boot_descriptors(struct house *house, const struct settings *settings)
 {
-    uint64_t fixed = FIXED_DESCRIPTORS + house->count * (PER_WORKER + settings->listener_count) +
-                     SPARE_DESCRIPTORS;
-    uint64_t least = fixed + 2 * CONNECTIONS_AT_LEAST, wanted = fixed + needed_by_servers(settings);
-    struct rlimit limit;
+    uint64_t limit, least, wanted;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit)) {
+    if (!raise_descriptor_limit(&limit)) {
         fprintf(stderr, "turnout: cannot read the descriptor limit: %s\n", strerror(errno));
         return false;
     }
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    house->descriptor_limit = limit.rlim_cur > INT32_MAX ? INT32_MAX : (int)limit.rlim_cur;
-    if (limit.rlim_cur < least) {
-        /* few descriptors: serve as many as there are, if any, but say so */
-        if (limit.rlim_cur <
-            FIXED_DESCRIPTORS + house->count * (PER_WORKER + settings->listener_count) + 24) {
-            fprintf(stderr,
-                    "turnout: %llu descriptors are needed for %u workers and %zu listeners with %d "
-                    "connections, and the "
-                    "limit is %llu; raise it (ulimit -n, LimitNOFILE=) or use fewer workers\n",
-                    (unsigned long long)least, house->count, settings->listener_count,
-                    CONNECTIONS_AT_LEAST, (unsigned long long)limit.rlim_cur);
-            return false;
-        }
+    count_descriptors(settings, house->count, &least, &wanted);
+    if (limit < least) {
+        fprintf(stderr,
+                "turnout: %u workers and %zu listeners need %llu descriptors before the first "
+                "connection, and the limit is %llu; raise it (ulimit -n, LimitNOFILE=) or use "
+                "fewer workers\n",
+                house->count, settings->listener_count, (unsigned long long)least,
+                (unsigned long long)limit);
+        return false;
     }
-    if (limit.rlim_cur < wanted || limit.rlim_cur < least)
+    if (limit < wanted)
         fprintf(stderr,
                 "turnout: the configuration may need %llu descriptors and the limit is %llu: "
-                "connections beyond it are "
-                "refused with 503 (raise it: ulimit -n, LimitNOFILE=)\n",
-                (unsigned long long)(wanted > least ? wanted : least),
-                (unsigned long long)limit.rlim_cur);
+                "connections beyond it are refused with 503 (raise it: ulimit -n, LimitNOFILE=)\n",
+                (unsigned long long)wanted, (unsigned long long)limit);
+    house->descriptor_limit = limit > INT32_MAX ? INT32_MAX : (int)limit;
     return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "codec/http1_write.h"
 #include "codec/ws_handshake.h"
+#include "crypto/crypto.h"
 #include "daemon/mirror.h"
 #include "http/read_head.h"
 #include "net/listener.h"
@@ -471,6 +472,7 @@ int echo_run(const char *const *listens, size_t count, const char *name)
         return 1;
     }
     raise_limit();
+    crypto_self_test();
     signal(SIGPIPE, SIG_IGN);
     error = open_and_serve(&server, listens, count);
     if (server.signals.fd >= 0)

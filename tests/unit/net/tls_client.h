@@ -1,8 +1,18 @@
 /* OpenSSL's own client, its bytes carried by hand to and from a fake descriptor, and certificates
- * made for the occasion. Includers have included net/tls.c. */
+ * made for the occasion. */
 #pragma once
 
+#include "net/tls.h"
 #include "parent.h"
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define FD 3
 

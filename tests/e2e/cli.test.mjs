@@ -100,7 +100,7 @@ test('connections/N tells the whole story, with candidates and both sides', asyn
   await wire.length(7)
   const listed = turnout.json('connections').connections.find(c => c.client.endsWith(`:${wire.socket.localPort}`))
   const c = JSON.parse(await get(`/api/v1/connections/${listed.connection}`))
-  assert.deepEqual(c.steps.map(s => s.step), ['read_head', 'choose_route', 'act', 'pick_server', 'dial', 'ask', 'answer', 'hand_over', 'relay'])
+  assert.deepEqual(c.steps.map(s => s.step), ['read_head', 'choose_route', 'authorize', 'act', 'pick_server', 'dial', 'ask', 'answer', 'hand_over', 'relay'])
   assert.equal(c.choice.because, 'fewest connections for its weight')
   assert.ok(c.choice.candidates.some(one => one.chosen && one.server === `main/${echo.address}`))
   assert.equal(c.client_side.local, `127.0.0.1:${turnout.port}`)

@@ -33,7 +33,7 @@ static int check_host(const struct teller *teller, const char *host)
     const char *at = host;
 
     while (*at && *at != '/' && *at != '?' && *at != '#' && !begins(at, "{path}") &&
-           !begins(at, "{rest}") && !begins(at, "{query}")) {
+           !begins(at, "{rest}") && strcmp(at, "{query}") != 0) {
         if (begins(at, "{host}")) {
             at += strlen("{host}");
             continue;

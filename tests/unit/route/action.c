@@ -99,6 +99,7 @@ TEST(redirects_that_are_refused)
         {"https://{header.To}/", "only {host} may stand in the host"},
         {"https://api.example.com{header.To}", "only {host} may stand in the host"},
         {"https://{path.tenant}.example.com/", "only {host}"},
+        {"https://a{query}.example.com/", "only {host}"},
         {"https://user@example.com/", "\"@\" may not stand in a host"},
         {"https://a\\b/", "may not stand in a host"},
         {"https://{{/", "only {host}"},

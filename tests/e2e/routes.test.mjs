@@ -1,6 +1,6 @@
 // What routes do, seen from both ends: Express and ws behind, requests and handshakes in front.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import express from 'express'
 import WebSocket, { WebSocketServer } from 'ws'
 import { Backend, Wire, answer, plain } from './lib/raw.mjs'
-import { Turnout, binary } from './lib/turnout.mjs'
+import { Turnout, binary, freePort } from './lib/turnout.mjs'
 
 const docs = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../docs')
 const listen = server => new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(`127.0.0.1:${server.address().port}`)))
@@ -349,6 +349,31 @@ routes: [ { match: { path: /big }, pool: web, headers: { response: { add: { A: "
   wire.close()
   await big.stop()
   await server.stop()
+})
+test('http leads to https, and https to the server', async () => {
+  const [port, key, crt] = [await freePort(), path.join(dir, 'k.pem'), path.join(dir, 'c.pem')]
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', '/CN=localhost', '-keyout', key, '-out', crt], { stdio: 'ignore' })
+  const both = await Turnout.start(t => `listeners:
+  - { listen: 127.0.0.1:${t.port} }
+  - { listen: 127.0.0.1:${port}, tls: { mode: terminate, certificates: [ { cert: ${crt}, key: ${key} } ] } }
+pools: { web: { servers: [ ${web.address} ] } }
+routes: [ { match: { scheme: http }, redirect: { to: "https://{host}:${port}{path}{query}", status: 301 } }, { pool: web } ]
+`)
+  const first = await Wire.connect(both.port)
+  first.send(plain('/a?b').replace('Host: x', `Host: localhost:${both.port}`))
+  const { status, fields } = await first.head()
+  assert.deepEqual([status, fields.location], [301, `https://localhost:${port}/a?b`])
+  first.close()
+  const second = await Wire.connectTls(port, { servername: 'localhost' })
+  second.send(plain('/a?b'))
+  assert.equal((await second.head()).fields['x-name'], 'web')
+  second.close()
+  const got = await new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://localhost:${both.port}/chat?x`, { followRedirects: true, rejectUnauthorized: false })
+    socket.on('message', data => { resolve(JSON.parse(data).url); socket.close() }).on('error', reject)
+  })
+  assert.equal(got, '/chat?x')
+  await both.stop()
 })
 test('a passthrough listener splits by weight too, and skips routes that answer', () => {
   const yaml = file('sni.yaml', `listeners: [ { listen: 127.0.0.1:9443, tls: { mode: passthrough } } ]

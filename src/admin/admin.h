@@ -23,6 +23,7 @@ struct admin_status {
     struct admin_reload_result last_reload;
     struct snapshot *snapshot; /* a reference of the caller's */
     char features[512];
+    const char *refused[RELAY_TIERS_MAX]; /* relay tiers: why not; NULL: it serves */
 };
 
 /* What the program does for us; handed down, called on the main thread only. */

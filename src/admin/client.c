@@ -183,7 +183,8 @@ static void show_last_reload(const json_t *reload)
 static void show_status(const json_t *json)
 {
     const json_t *counters = json_object_get(json, "counters"),
-                 *tiers = json_object_get(json, "tiers");
+                 *tiers = json_object_get(json, "tiers"), *tier;
+    size_t i;
 
     printf("turnout %s, pid %lld, %s since %s\n", word(json, "version"), count(json, "pid"),
            word(json, "state"), word(json, "started"));
@@ -195,7 +196,14 @@ static void show_status(const json_t *json)
            count(counters, "connections"), count(counters, "connections_ever"),
            count(counters, "tunnels"), count(counters, "tunnels_ever"),
            count(counters, "requests_ever"), count(counters, "refused_ever"));
-    printf("relay tier %s; %s\n", word(json_array_get(tiers, 0), "tier"), word(json, "kernel"));
+    printf("relay tiers");
+    json_array_foreach(tiers, i, tier)
+    {
+        const char *why = json_string_value(json_object_get(tier, "why"));
+        printf("%s %s%s%s%s", i ? "," : "", word(tier, "tier"), why ? " (no: " : "", why ? why : "",
+               why ? ")" : "");
+    }
+    printf("; %s\n", word(json, "kernel"));
     if (count(json, "log_lines_lost"))
         printf("%lld lines of the log were lost: its reader is too slow, or its disk full\n",
                count(json, "log_lines_lost"));
@@ -216,17 +224,29 @@ static void show_servers(const json_t *json)
                count(server, "failures_ever"));
 }
 
+/* "copy", or what serves each way: "splice/copy". */
+static const char *tiers_of(const json_t *c, char *text, size_t size)
+{
+    const char *to_server = word(json_object_get(c, "to_server_relay"), "tier"),
+               *to_client = word(json_object_get(c, "to_client_relay"), "tier");
+    bool is_one = strcmp(to_server, to_client) == 0;
+
+    snprintf(text, size, "%s%s%s", to_server, is_one ? "" : "/", is_one ? "" : to_client);
+    return text;
+}
+
 static void show_connections(const json_t *json)
 {
+    char tiers[64];
     const json_t *c;
     size_t i;
 
-    printf("%-10s %-22s %-30s %-13s %-5s %12s %12s\n", "connection", "client", "server", "state",
+    printf("%-10s %-22s %-30s %-13s %-13s %12s %12s\n", "connection", "client", "server", "state",
            "tier", "to server", "to client");
-    json_array_foreach(json_object_get(json, "connections"), i, c)
-        printf("%-10lld %-22s %-30s %-13s %-5s %12lld %12lld\n", count(c, "connection"),
-               word(c, "client"), word(c, "server"), word(c, "state"), word(c, "tier"),
-               count(c, "to_server_bytes"), count(c, "to_client_bytes"));
+    json_array_foreach(json_object_get(json, "connections"), i, c) printf(
+        "%-10lld %-22s %-30s %-13s %-13s %12lld %12lld\n", count(c, "connection"),
+        word(c, "client"), word(c, "server"), word(c, "state"), tiers_of(c, tiers, sizeof tiers),
+        count(c, "to_server_bytes"), count(c, "to_client_bytes"));
     json_array_foreach(json_object_get(json, "late"), i, c)
         fprintf(stderr, "worker %lld has not answered in time: its connections are missing here\n",
                 (long long)json_integer_value(c));
@@ -354,13 +374,26 @@ static void show_event(struct follow *follow, const json_t *event)
         enter(moment, connection, flow, clock_usec);
 }
 
+static void show_lane(const json_t *c, const char *key, const char *direction)
+{
+    const json_t *lane = json_object_get(c, key);
+    const char *why = json_string_value(json_object_get(lane, "no_better"));
+
+    if (json_is_object(lane))
+        printf("  %s: %s for %.0f s%s%s\n", direction, word(lane, "tier"),
+               (double)count(lane, "since_usec") / 1e6, why ? "; no better one: " : "",
+               why ? why : "");
+}
+
 static void show_story(const json_t *c)
 {
     const json_t *step, *choice = json_object_get(c, "choice"), *one;
     size_t i;
 
-    printf("#%lld %s → %s, %s, tier %s\n", count(c, "connection"), word(c, "client"),
-           word(c, "server"), word(c, "state"), word(c, "tier"));
+    printf("#%lld %s → %s, %s\n", count(c, "connection"), word(c, "client"), word(c, "server"),
+           word(c, "state"));
+    show_lane(c, "to_server_relay", "to server");
+    show_lane(c, "to_client_relay", "to client");
     json_array_foreach(json_object_get(c, "steps"), i, step)
         printf("  %10.3f ms  %s\n", (double)count(step, "at_usec") / 1000, word(step, "step"));
     if (json_is_object(choice))

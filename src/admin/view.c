@@ -229,7 +229,8 @@ json_t *view_status(const struct admin_status *status)
     set(json, "kernel", text(status->features));
     for (unsigned i = 0; i < relay_tier_count(); i++)
         json_array_append_new(tiers,
-                              json_pack("{s:s, s:b}", "tier", relay_tier_name(i), "serves", 1));
+                              json_pack("{s:s, s:b, s:s*}", "tier", relay_tier_name(i), "serves",
+                                        !status->refused[i], "why", status->refused[i]));
     set(json, "tiers", tiers);
     set(json, "last_reload",
         status->last_reload.wall_usec ? view_reload(&status->last_reload) : json_null());

@@ -17,8 +17,8 @@ static const struct directive top_rows[] = {
 #include "conf/directives.def"
 #undef DIRECTIVES_top
 };
-SECTION(top, "", "include", "admin", "listeners", "timeouts", "tcp", "limits", "trusted_proxies",
-        "log", "pools", "routes", "error_pages")
+SECTION(top, "", "include", "admin", "listeners", "timeouts", "tcp", "limits", "relay",
+        "trusted_proxies", "log", "pools", "routes", "error_pages")
 
 #undef STRUCT
 #define STRUCT struct timeouts
@@ -63,6 +63,16 @@ static const struct directive limits_rows[] = {
 #undef DIRECTIVES_limits
 };
 SECTION(limits, "limits")
+
+#undef STRUCT
+#define STRUCT struct relay_settings
+static const struct directive relay_rows[] = {
+#define DIRECTIVES_relay
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_relay
+};
+SECTION(relay, "relay")
 
 #undef STRUCT
 #define STRUCT struct settings
@@ -152,7 +162,7 @@ static const struct directive route_rows[] = {
 #include "conf/directives.def"
 #undef DIRECTIVES_route
 };
-SECTION(route, "routes", "match", "timeouts", "websocket", "pools", "respond", "redirect",
+SECTION(route, "routes", "match", "timeouts", "websocket", "relay", "pools", "respond", "redirect",
         "headers", "access", "rate")
 
 #undef STRUCT

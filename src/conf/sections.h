@@ -8,4 +8,4 @@ extern const struct section section_top, section_timeouts, section_lifetime, sec
     section_limits, section_log, section_admin, section_listener, section_tls, section_certificate,
     section_pool, section_pool_keepalive, section_server, section_route, section_match,
     section_websocket, section_share, section_respond, section_redirect, section_access,
-    section_jwt, section_auth, section_rate;
+    section_jwt, section_auth, section_rate, section_relay;

@@ -92,11 +92,51 @@ static void load_match(struct loader *loader, const struct tree *match,
     check_match(loader, route);
 }
 
+static bool is_named(const char *name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (names[i] && strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The last of all tiers never refuses, so it has to be among those that are named. */
+static void check_tiers(struct loader *loader, const struct texts *tiers)
+{
+    const char *const *known = loader->source->tiers;
+    char hint[WORDS_BYTES] = "write some of: ";
+    size_t count = 0;
+
+    while (known && known[count])
+        count++;
+    if (!tiers->count || !count)
+        return;
+    list_words(hint, sizeof hint, known);
+    for (size_t i = 0; i < tiers->count; i++)
+        if (tiers->at[i] && !is_named(tiers->at[i], known, count))
+            complain_at(loader, tiers->marks[i], hint, "relay.tiers: there is no tier \"%s\"",
+                        settings_shown(loader->settings, &tiers->at[i]));
+    if (is_named(known[count - 1], tiers->at, tiers->count))
+        return;
+    snprintf(hint, sizeof hint, "add %s", known[count - 1]);
+    complain_at(loader, tiers->marks[0], hint,
+                "relay.tiers: %s must be among them, for what the others refuse", known[count - 1]);
+}
+
+static void load_relay(struct loader *loader, const struct tree *map, struct relay_settings *relay)
+{
+    if (!map)
+        return;
+    section_load(loader, &section_relay, map, relay);
+    check_tiers(loader, &relay->tiers);
+}
+
 static void load_route(struct loader *loader, const struct tree *element, void *ret_fields)
 {
     struct route_settings *route = ret_fields;
 
     route->mark = element->mark;
+    route->relay = loader->settings->relay;
     copy_timeouts(loader, route);
     section_preset(loader, &section_route, route);
     section_preset(loader, &section_match, route);
@@ -109,6 +149,7 @@ static void load_route(struct loader *loader, const struct tree *element, void *
         load_match(loader, child(element, "match"), route);
     if (child(element, "websocket"))
         section_load(loader, &section_websocket, child(element, "websocket"), route);
+    load_relay(loader, child(element, "relay"), &route->relay);
     load_timeouts(loader, child(element, "timeouts"), &route->timeouts, &route->lifetime_jitter);
     access_load(loader, element, route);
     load_action(loader, element, route);
@@ -191,6 +232,7 @@ static void preset_route(struct loader *loader, struct route_settings *route, si
     section_preset(loader, &section_websocket, route);
     access_preset(loader, route);
     copy_timeouts(loader, route);
+    route->relay = settings->relay;
     route->pool = settings->pools[pool].name;
     route->pool_index = pool;
     route->on_removed = settings->pools[pool].on_removed;
@@ -292,6 +334,7 @@ static void load_whole(struct loader *loader, const struct tree *whole)
         load_list(loader, child(whole, "trusted_proxies"), "trusted_proxies",
                   sizeof *settings->trusted_proxies, load_proxy, &settings->trusted_proxy_count);
     load_error_pages(loader, child(whole, "error_pages"));
+    load_relay(loader, child(whole, "relay"), &settings->relay);
     load_listeners(loader, whole);
     load_pools(loader, whole);
     for (size_t i = 0; i < settings->listener_count; i++)

@@ -60,6 +60,11 @@ struct access_settings {
     enum auth_fail auth_fail;
 };
 
+/* Which ways of relaying may serve, by name; none named: all that there are. */
+struct relay_settings {
+    struct texts tiers;
+};
+
 struct rate_settings { /* per client address */
     uint64_t connections;
     struct rate handshakes, requests;
@@ -168,8 +173,9 @@ struct route_settings {
     enum encoded_slashes encoded_slashes;
     enum on_removed on_removed; /* inherits the pool's */
     bool require_key; /* websocket.require_key, default yes: 400 without Sec-WebSocket-Key */
-    uint64_t lifetime_jitter; /* percent, default 10 */
-    struct timeouts timeouts; /* the global ones, with the route's own laid over them */
+    uint64_t lifetime_jitter;    /* percent, default 10 */
+    struct relay_settings relay; /* the global ones, or the route's own */
+    struct timeouts timeouts;    /* the global ones, with the route's own laid over them */
     struct access_settings access;
     struct rate_settings rate;
 };
@@ -187,6 +193,7 @@ struct settings {
     uint64_t tcp_keepalive, tcp_user_timeout; /* microseconds */
     uint64_t retries;
     enum traceparent traceparent;
+    struct relay_settings relay;
     const char **trusted_proxies; /* as cidr_parse takes them */
     size_t trusted_proxy_count;
     enum log_level log_level;
@@ -215,6 +222,7 @@ struct conf_source {
     int (*expand)(struct conf_source *source, const char *pattern, char ***ret_paths,
                   size_t *ret_count);
     const char *(*environment)(struct conf_source *source, const char *name); /* NULL: not set */
+    const char *const *tiers; /* names that `relay.tiers` may take; the last must be among them */
     const char *const *balancers; /* names that `balance` may take, ends in NULL; NULL: any */
     /* What floors above know to judge, so that all errors are found at once; NULL: not judged here.
      */

@@ -231,6 +231,15 @@ static bool has_any(const struct section *section, const void *fields)
     return false;
 }
 
+static void say_relay(struct out *out, const struct relay_settings *relay, const char *indent)
+{
+    if (!has_any(&section_relay, relay))
+        return;
+    text_say(&out->text, "%srelay: { ", indent);
+    say_rows(out, &section_relay, relay, ", ");
+    text_say(&out->text, " }\n");
+}
+
 /* What is asked for, and nothing of what is not. */
 static void say_access(struct out *out, const struct route_settings *route)
 {
@@ -275,6 +284,7 @@ static void say_route(struct out *out, const struct route_settings *route)
     text_say(&out->text, ", ");
     say_rows(out, &section_lifetime, &route->lifetime_jitter, ", ");
     text_say(&out->text, " }\n");
+    say_relay(out, &route->relay, "    ");
     say_access(out, route);
 }
 
@@ -335,6 +345,7 @@ char *settings_text(const struct settings *settings)
         say_rows(&out, &section_admin, settings, ", ");
     text_say(&out.text, settings->admin_listen ? " }\n" : "\n");
     say_maps(&out);
+    say_relay(&out, &settings->relay, "");
     say_list(&out, "trusted_proxies", settings->trusted_proxies, settings->trusted_proxy_count);
     say_error_pages(&out);
     text_say(&out.text, "listeners:\n");

@@ -35,6 +35,7 @@ static void tell_status(struct admin_house *sink, struct admin_status *ret_statu
         .snapshot = snapshot_ref(house->snapshot),
     };
     snprintf(ret_status->features, sizeof ret_status->features, "%s", house->features);
+    memcpy(ret_status->refused, house->proxy[0]->relays.refused, sizeof ret_status->refused);
 }
 
 static void do_reload(struct admin_house *sink, struct admin_reload_result *ret_result)
@@ -147,6 +148,7 @@ static int start_admin(struct house *house, int fd, const struct endpoint *endpo
 static void log_start(struct house *house)
 {
     const struct settings *settings = house->snapshot->settings;
+    const char *why = house->proxy[0]->relays.refused[0];
     char listens[512] = "";
     size_t used = 0;
 
@@ -156,8 +158,9 @@ static void log_start(struct house *house)
     if (!house->path)
         fprintf(stderr, "turnout: listening on %s\n", listens);
     log_say(&house->log.log, EVENT_start,
-            "turnout %s serves on %s with %u workers, at most %d descriptors, relay tier %s",
-            TURNOUT_VERSION, listens, house->count, house->descriptor_limit, relay_tier_name(0));
+            "turnout %s serves on %s with %u workers, at most %d descriptors, relay tier %s%s%s",
+            TURNOUT_VERSION, listens, house->count, house->descriptor_limit, relay_tier_name(0),
+            why ? " cannot serve: " : "", why ? why : "");
 }
 
 static void serve(struct house *house)

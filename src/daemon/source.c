@@ -3,6 +3,7 @@
 
 #include "balance/balancer.h"
 #include "net/address.h"
+#include "relay/relay.h"
 #include "route/action.h"
 
 #include <errno.h>
@@ -147,5 +148,6 @@ struct conf_source *source_of_files(void)
     };
 
     source.balancers = balancer_names();
+    source.tiers = relay_tier_names();
     return &source;
 }

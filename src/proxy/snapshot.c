@@ -103,15 +103,33 @@ static void build_pool(struct build *b, size_t number)
 /* --- routes ------------------------------------------------------------------------------------
  */
 
-static struct relay_opts relay_opts_of(const struct settings *settings,
-                                       const struct timeouts *timeouts)
+/* A bit for each tier that is not named; none where none is. */
+static uint8_t tiers_left_out(const struct texts *tiers)
 {
+    const char *const *names = relay_tier_names();
+    uint8_t left_out = 0;
+
+    for (unsigned i = 0; tiers->count && names[i]; i++) {
+        bool is_named = false;
+        for (size_t k = 0; k < tiers->count; k++)
+            is_named |= strcmp(names[i], tiers->at[k]) == 0;
+        left_out |= is_named ? 0 : (uint8_t)(1u << i);
+    }
+    return left_out;
+}
+
+static struct relay_opts relay_opts_of(const struct settings *settings,
+                                       const struct route_settings *route)
+{
+    const struct timeouts *timeouts = &route->timeouts;
+
     return (struct relay_opts){
         .idle_usec = forever_if_none(timeouts->tunnel_idle),
         .fin_usec = forever_if_none(timeouts->fin),
         .lifetime_usec = forever_if_none(timeouts->lifetime),
         .unsent_bytes = (uint32_t)settings->limits.unsent,
         .is_websocket = true,
+        .tiers_left_out = tiers_left_out(&route->relay.tiers),
     };
 }
 
@@ -184,8 +202,8 @@ static struct route route_of(const struct snapshot *made, const struct route_set
         .pool = settings->kind == ROUTE_POOLS ? made->pools[settings->pool_index] : NULL,
         .settings = settings,
         .deadlines = deadlines_of(&settings->timeouts),
-        .relay = relay_opts_of(made->settings, &settings->timeouts),
-        .rate_key = settings->name ? rate_route(settings->name) : 0, /* raw TCP has no route */
+        .relay = relay_opts_of(made->settings, settings),
+        .rate_key = rate_route(settings->name),
         .is_rated = settings->rate.connections || settings->rate.handshakes.count ||
                     settings->rate.requests.count,
     };

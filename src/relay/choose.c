@@ -66,11 +66,14 @@ static unsigned next_worse(const struct relay *relay, unsigned lane)
 
 static void try_better(struct relay *relay, unsigned lane)
 {
-    for (unsigned tier = 0; tier < relay->tier[lane]; tier++)
-        if (!refusal(relay, lane, tier)) {
-            change(relay, lane, tier, "its batches are large");
-            return;
-        }
+    for (unsigned tier = 0; tier < relay->tier[lane]; tier++) {
+        const struct relay_tier_ops *ops = relay_tier_at(tier);
+        if (refusal(relay, lane, tier) || (ops->is_ready && !ops->is_ready(relay, lane)))
+            continue;
+        change(relay, lane, tier, "its batches are large");
+        return;
+    }
+    set_score(relay, lane, 0); /* asked again after as many */
 }
 
 void relay_note_batch(struct relay *relay, unsigned lane, uint64_t piece_bytes)

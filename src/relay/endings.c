@@ -9,6 +9,8 @@
 #include "base/check.h"
 #include "sys/sys.h"
 
+#include <errno.h>
+
 _Static_assert(REASON_DONE == 0, "a relay begins with no reason");
 
 enum action {
@@ -31,6 +33,8 @@ struct ending {
 #define BOTH(name)   {REASON_##name, REASON_##name}
 #define SOURCE_BROKE {REASON_CLIENT_RESET, REASON_SERVER_RESET}
 #define TARGET_BROKE {REASON_SERVER_RESET, REASON_CLIENT_RESET}
+#define SOURCE_LOST  {REASON_CLIENT_UNREACHABLE, REASON_SERVER_UNREACHABLE}
+#define TARGET_LOST  {REASON_SERVER_UNREACHABLE, REASON_CLIENT_UNREACHABLE}
 #define SOURCE_WAITS {REASON_FIN_TOO_SLOW, REASON_SERVER_FIN_TOO_SLOW}
 #define TARGET_WAITS {REASON_SERVER_FIN_TOO_SLOW, REASON_FIN_TOO_SLOW}
 
@@ -38,15 +42,19 @@ static const struct ending endings[] = {
     /* a lane that is  finds               becomes         and         for            */
     {LANE_OPEN,        FOUND_END,          LANE_DONE,      PASS_END,   NONE},
     {LANE_OPEN,        FOUND_SOURCE_GONE,  LANE_BREAKING,  DROP_OTHER, SOURCE_BROKE},
+    {LANE_OPEN,        FOUND_SOURCE_LOST,  LANE_BREAKING,  DROP_OTHER, SOURCE_LOST},
     {LANE_OPEN,        FOUND_TARGET_GONE,  LANE_DONE,      DROP_OWN,   TARGET_BROKE},
+    {LANE_OPEN,        FOUND_TARGET_LOST,  LANE_DONE,      DROP_OWN,   TARGET_LOST},
     {LANE_OPEN,        FOUND_BOUNDARY,     LANE_STOPPED,   NOTHING,    BOTH(RECLAIMED)},
     {LANE_OPEN,        FOUND_SOURCE_SLOW,  LANE_OPEN,      END_ALL,    SOURCE_WAITS},
     {LANE_OPEN,        FOUND_TARGET_SLOW,  LANE_OPEN,      END_ALL,    TARGET_WAITS},
     {LANE_STOPPED,     FOUND_DELIVERED,    LANE_DONE,      NOTHING,    NONE},
     {LANE_STOPPED,     FOUND_TARGET_GONE,  LANE_DONE,      DROP_OWN,   TARGET_BROKE},
+    {LANE_STOPPED,     FOUND_TARGET_LOST,  LANE_DONE,      DROP_OWN,   TARGET_LOST},
     {LANE_STOPPED,     FOUND_TARGET_SLOW,  LANE_STOPPED,   END_ALL,    TARGET_WAITS},
     {LANE_BREAKING,    FOUND_DELIVERED,    LANE_DONE,      NOTHING,    NONE},
     {LANE_BREAKING,    FOUND_TARGET_GONE,  LANE_DONE,      DROP_OWN,   TARGET_BROKE},
+    {LANE_BREAKING,    FOUND_TARGET_LOST,  LANE_DONE,      DROP_OWN,   TARGET_LOST},
     {LANE_BREAKING,    FOUND_TARGET_SLOW,  LANE_BREAKING,  END_ALL,    TARGET_WAITS},
     {LANE_ANY,         FOUND_SILENCE,      LANE_ANY,       END_ALL,    BOTH(TUNNEL_IDLE)},
     {LANE_ANY,         FOUND_OLD,          LANE_ANY,       END_ALL,    BOTH(LIFETIME)},
@@ -54,6 +62,22 @@ static const struct ending endings[] = {
     {LANE_ANY,         FOUND_NO_MEMORY,    LANE_ANY,       END_ALL,    BOTH(NO_MEMORY)},
 };
 /* clang-format on */
+
+/* The kernel gave up by itself: user_timeout, unanswered probes, or what it was told of the way. */
+static bool is_lost(ssize_t error)
+{
+    return error == -ETIMEDOUT || error == -EHOSTUNREACH || error == -ENETUNREACH;
+}
+
+enum lane_event source_broken_by(ssize_t error)
+{
+    return is_lost(error) ? FOUND_SOURCE_LOST : FOUND_SOURCE_GONE;
+}
+
+enum lane_event target_broken_by(ssize_t error)
+{
+    return is_lost(error) ? FOUND_TARGET_LOST : FOUND_TARGET_GONE;
+}
 
 static const struct ending *find(uint8_t state, enum lane_event event)
 {

@@ -89,14 +89,14 @@ void relay_arm(struct relay *relay)
         loop_arm(loop_of(relay->owner), &relay->timer, due);
 }
 
-/* Whether an end was reset. One that has ended and was sent the FIN is as dead for epoll (a Unix
- * socket even without), but no error waits there. Reading and writing take it, and know then
- * themselves. */
-static bool was_reset(const struct relay *relay, unsigned end)
+/* What broke an end; 0: nothing did. One that has ended and was sent the FIN is as dead for epoll
+ * (a Unix socket even without), but no error waits there. Reading and writing take it, and know
+ * then themselves. */
+static int death_of(const struct relay *relay, unsigned end)
 {
     const struct source *source = &relay->end[end]->source;
 
-    return source->ready & GONE && sys_error_take(source->fd) != 0;
+    return source->ready & GONE ? sys_error_take(source->fd) : 0;
 }
 
 static void on_due(struct timer *timer)
@@ -112,9 +112,11 @@ static void on_due(struct timer *timer)
         relay_arm(relay);
         return;
     }
-    for (unsigned end = 0; end < 2; end++) /* what it said before is stuck */
-        if (was_reset(relay, end))
-            relay_found(relay, end, FOUND_SOURCE_GONE);
+    for (unsigned end = 0; end < 2; end++) { /* what it said before is stuck */
+        int error = death_of(relay, end);
+        if (error)
+            relay_found(relay, end, source_broken_by(error));
+    }
     struct limit limit = next_limit(relay); /* what is dead is not slow */
     relay_found(relay, limit.lane, limit.event);
 }
@@ -131,8 +133,9 @@ static void note_end(struct relay *relay, unsigned end)
 {
     if (relay->is_over)
         return;
-    if (relay->lane[end].state == LANE_DONE && was_reset(relay, end))
-        relay_found(relay, !end, FOUND_TARGET_GONE); /* no read will tell */
+    int error = relay->lane[end].state == LANE_DONE ? death_of(relay, end) : 0;
+    if (error)
+        relay_found(relay, !end, target_broken_by(error)); /* no read will tell */
     relay_settle(relay, !end);
     if (relay->is_finishing || relay->is_reclaimed || relay->is_over)
         return;

@@ -12,6 +12,8 @@ struct relay_tier_ops {
     const char *(*probe)(void);
     /* Whether it could serve this lane: NULL, or why not. The last of the list never refuses. */
     const char *(*refuses)(const struct relay *relay, unsigned lane);
+    /* Whether it has at this moment what it needs to begin. Itself NULL: always. */
+    bool (*is_ready)(struct relay *relay, unsigned lane);
     /* Moves what there is; posts `again` when that is much. */
     void (*move)(struct relay *relay, unsigned lane);
     /* Forgets what is unsent, and gives its memory back. */
@@ -56,14 +58,16 @@ void copy_scan(struct relay *relay, unsigned lane, struct bytes bytes, struct ws
 /* The next record, `len` further; its frames are set. */
 void copy_commit(struct relay *relay, unsigned lane, size_t len, uint64_t base);
 void copy_note_frames(struct relay *relay, unsigned lane, const struct ws_seen *seen);
-void copy_clamp(struct relay *relay, unsigned lane, uint64_t settled_before);
+void copy_clamp(struct relay *relay, unsigned lane, size_t got);        /* before it is settled */
 bool copy_take_backlog(struct relay *relay, unsigned lane, size_t len); /* false: no memory */
 
 /* What a lane finds. What it means is the table in endings.c. */
 enum lane_event {
     FOUND_END,         /* the source has ended: FIN */
-    FOUND_SOURCE_GONE, /* the source has broken: reset, time-out, a broken record */
+    FOUND_SOURCE_GONE, /* the source has broken: reset, a broken record */
+    FOUND_SOURCE_LOST, /* the network towards it has: it acknowledged nothing any more */
     FOUND_TARGET_GONE, /* the destination takes no more */
+    FOUND_TARGET_LOST, /* likewise the network towards it */
     FOUND_BOUNDARY,    /* a reclaim was asked for, and the lane stands where a frame may begin */
     FOUND_DELIVERED,   /* what a lane that reads no more still owed has gone out */
     FOUND_SOURCE_SLOW, /* `fin` has passed: the source neither sent nor ended */
@@ -74,6 +78,9 @@ enum lane_event {
     FOUND_NO_MEMORY,   /* for what the destination did not take */
 };
 void relay_found(struct relay *relay, unsigned lane, enum lane_event event);
+/* What a negative errno of its source, or of its destination, means for a lane. */
+enum lane_event source_broken_by(ssize_t error);
+enum lane_event target_broken_by(ssize_t error);
 
 /* After something has gone out: a lane that only waits for that is done. */
 void relay_settle(struct relay *relay, unsigned lane);

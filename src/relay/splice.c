@@ -58,6 +58,14 @@ static const char *refuses(const struct relay *relay, unsigned number)
     return NULL;
 }
 
+static bool is_ready(struct relay *relay, unsigned number)
+{
+    bool has_pipe = lane_pipe_take(relay, number);
+
+    lane_pipe_drop(relay, number);
+    return has_pipe;
+}
+
 /* How many of the bytes to come may go by unseen. */
 static uint64_t unseen_bytes(const struct relay *relay, const struct lane_record *record)
 {
@@ -100,7 +108,7 @@ static bool empty(struct relay *relay, unsigned number)
         relay->moved_usec = now_of(relay->owner);
     }
     if (pipe->bytes && sent != -EAGAIN) {
-        relay_found(relay, number, FOUND_TARGET_GONE);
+        relay_found(relay, number, target_broken_by(sent));
         return false;
     }
     if (!pipe->bytes) {
@@ -126,6 +134,7 @@ static void note_unseen(struct relay *relay, unsigned number, size_t len)
     struct lane *lane = &relay->lane[number];
     struct lane_record *next = lane_next(lane);
 
+    copy_clamp(relay, number, len);
     lane_pipe(relay, number)->bytes += (uint32_t)len;
     lane->active_usec = now_of(relay->owner);
     next->frames = lane_now(lane)->frames;
@@ -172,7 +181,7 @@ static bool take_head(struct relay *relay, unsigned number)
     if (got == -EAGAIN || (got == 0 && lane_has_piped(relay, number)))
         return false; /* an end is told again */
     if (got <= 0) {
-        relay_found(relay, number, got == 0 ? FOUND_END : FOUND_SOURCE_GONE);
+        relay_found(relay, number, got == 0 ? FOUND_END : source_broken_by(got));
         return false;
     }
     relay->lane[number].active_usec = worker->runner.loop.now_usec;
@@ -201,7 +210,7 @@ static int fill(struct relay *relay, unsigned number, size_t most, uint64_t *ret
         if (is_refusal(got))
             return (int)got;
         if (got < 0 && got != -EAGAIN) { /* told once: recv would find an end */
-            relay_found(relay, number, FOUND_SOURCE_GONE);
+            relay_found(relay, number, source_broken_by(got));
             return 0;
         }
         if (got > 0)
@@ -229,7 +238,6 @@ static bool move_once(struct relay *relay, unsigned number)
     int error = fill(relay, number, most < ROUND_BYTES ? most : ROUND_BYTES, &unseen);
     if (relay->pipe[number])
         empty(relay, number);
-    copy_clamp(relay, number, settled);
     relay_settle(relay, number); /* it broke, and its last bytes have gone out */
     if (lane_has_unsent(relay, number) || lane->state != LANE_OPEN)
         return false;
@@ -264,6 +272,7 @@ const struct relay_tier_ops relay_tier_splice = {
     .name = "splice",
     .probe = probe,
     .refuses = refuses,
+    .is_ready = is_ready,
     .move = move,
     .drop = drop,
 };

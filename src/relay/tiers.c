@@ -28,3 +28,13 @@ unsigned relay_tier_count(void)
 {
     return ARRAY_LEN(tiers);
 }
+
+const char *const *relay_tier_names(void)
+{
+#define TIER(name) #name,
+    static const char *const names[] = {
+#include "relay/tiers.h"
+        NULL};
+#undef TIER
+    return names;
+}

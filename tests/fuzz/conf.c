@@ -80,10 +80,12 @@ static void check_again(struct settings *settings)
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     static const char *const balancers[] = {"least_connections", "round_robin", NULL};
+    static const char *const tiers[] = {"splice", "copy", NULL};
     struct pieces pieces = {.source = {.read = read_piece,
                                        .expand = expand,
                                        .environment = environment,
                                        .balancers = balancers,
+                                       .tiers = tiers,
                                        .judge = judge}};
     struct bytes rest = {at, len};
     struct report *report = report_new();

@@ -280,6 +280,17 @@ TEST(trusted_proxies_are_networks)
                   "write \"10.0.0.0/8\"\n");
 }
 
+TEST(tiers_are_known_and_one_serves_what_others_refuse)
+{
+    expect_errors(MINIMAL "relay: { tiers: [ splice, copy ] }\n", "");
+    expect_errors(MINIMAL "relay: { tiers: copy }\n", "");
+    expect_errors(MINIMAL "relay: { tiers: [ warp, copy ] }\n",
+                  "f:3:19 relay.tiers: there is no tier \"warp\" | write some of: splice, copy\n");
+    expect_errors(
+        MINIMAL "relay: { tiers: [ splice ] }\n",
+        "f:3:19 relay.tiers: copy must be among them, for what the others refuse | add copy\n");
+}
+
 TEST(values_come_from_files_and_the_environment)
 {
     const struct fake_file files[] = {

@@ -134,7 +134,7 @@ TEST(the_example_names_every_key)
         &section_log,   &section_admin,    &section_listener, &section_tls,    &section_certificate,
         &section_pool,  &section_server,   &section_route,    &section_match,  &section_websocket,
         &section_share, &section_respond,  &section_redirect, &section_access, &section_jwt,
-        &section_auth,  &section_rate};
+        &section_auth,  &section_rate,     &section_relay};
     char *example = read_example(), key[64];
 
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {

@@ -85,6 +85,7 @@ static inline bool fake_is_match(const char *host, const char *path, const char 
 }
 
 static const char *const fake_balancers[] = {"least_connections", "round_robin", NULL};
+static const char *const fake_tiers[] = {"splice", "copy", NULL};
 
 static inline struct fake_source fake_source_of(const struct fake_file *files)
 {
@@ -93,6 +94,7 @@ static inline struct fake_source fake_source_of(const struct fake_file *files)
                    .expand = fake_expand,
                    .environment = fake_environment,
                    .balancers = fake_balancers,
+                   .tiers = fake_tiers,
                    .is_address = fake_is_address,
                    .is_endpoint = fake_is_address,
                    .is_match = fake_is_match},

@@ -84,8 +84,23 @@ TEST(what_may_not_or_cannot_serve_does_not_and_it_is_said_why)
     EXPECT(relay->tier[0] == 1);
     shared.refused[0] = NULL;
     EXPECT(strcmp(relay_lane_why(relay, 0), "its batches are small") == 0);
-    note(0, LARGE_BYTES, 1);
+    note(0, LARGE_BYTES, BATCHES);
     EXPECT(relay->tier[0] == 0 && relay_lane_why(relay, 0) == NULL);
+    end();
+}
+
+TEST(without_a_pipe_a_lane_is_not_raised_and_asks_again)
+{
+    setup(wide());
+    fake_calls.pipe_error = -EMFILE;
+    note(0, LARGE_BYTES, 3 * BATCHES);
+    EXPECT(relay->tier[0] == 1);
+    EXPECT(strcmp(relay_lane_why(relay, 0), "no pipe could be had") == 0);
+    fake_calls.pipe_error = 0;
+    note(0, LARGE_BYTES, BATCHES - 1);
+    EXPECT(relay->tier[0] == 1);
+    note(0, LARGE_BYTES, 1);
+    EXPECT(relay->tier[0] == 0 && shared.pipe_error == 0 && shared.pipes_taken == 0);
     end();
 }
 

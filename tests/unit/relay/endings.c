@@ -80,3 +80,20 @@ TEST(a_lane_that_waits_for_its_backlog_is_done_with_the_last_byte)
     EXPECT(to_server->state == LANE_DONE);
     end();
 }
+
+TEST(a_lost_network_is_told_from_a_reset)
+{
+    setup(raw());
+    fake_fd[CLIENT].error = -ETIMEDOUT;
+    fake_event(CLIENT, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    turn();
+    EXPECT(over_for(REASON_CLIENT_UNREACHABLE) && relay_end_is_reset(relay, 1));
+    end();
+
+    setup(raw());
+    fake_fd[SERVER].error = -EHOSTUNREACH; /* found by writing */
+    fake_input(CLIENT, "x");
+    turn();
+    EXPECT(relay->reason == REASON_SERVER_UNREACHABLE && relay_end_is_reset(relay, 0));
+    end();
+}

@@ -203,7 +203,7 @@ static struct route route_of(const struct snapshot *made, const struct route_set
         .settings = settings,
         .deadlines = deadlines_of(&settings->timeouts),
         .relay = relay_opts_of(made->settings, settings),
-        .rate_key = rate_route(settings->name),
+        .rate_key = settings->name ? rate_route(settings->name) : 0, /* raw TCP has no route */
         .is_rated = settings->rate.connections || settings->rate.handshakes.count ||
                     settings->rate.requests.count,
     };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import http from 'node:http'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { WebSocket } from 'ws'
@@ -12,7 +12,8 @@ import { forged, inSeconds, key, unsigned } from './lib/tokens.mjs'
 
 const rsa = key('RS256', 'r1'); const ec = key('ES256', 'e1'); const other = key('ES256', 'e1'); const secret = key('HS256')
 const app = 'https://app.example.com'
-let turnout, server, auth, authPort
+const isSanitized = /asan|tsan/.test(binary)
+let turnout, server, auth, authPort, port6
 const asked = [] // by turnout of the auth server
 
 before(async () => {
@@ -35,11 +36,12 @@ before(async () => {
   await new Promise(resolve => auth.listen(0, '127.0.0.1', resolve))
   authPort = auth.address().port
   const dead = await freePort()
+  port6 = await freePort('::1')
   turnout = await Turnout.start(t => {
     writeFileSync(path.join(t.dir, 'jwks.json'), JSON.stringify({ keys: [rsa.jwk, ec.jwk, { kty: 'RSA', use: 'enc', n: 'AQAB', e: 'AQAB' }] }))
     writeFileSync(path.join(t.dir, 'secret'), secret.secret + '\n')
     writeFileSync(path.join(t.dir, 'rsa.pem'), rsa.pem)
-    return `listeners: [ { listen: 127.0.0.1:${t.port} }, { listen: "[::1]:${t.port}" }, { listen: "unix:${t.dir}/l.sock" } ]
+    return `listeners: [ { listen: 127.0.0.1:${t.port} }, { listen: "[::1]:${port6}" }, { listen: "unix:${t.dir}/l.sock" } ]
 trusted_proxies: [ 127.0.0.2, unix ]
 timeouts: { request_head: 2s }
 pools: { web: { servers: [ ${server.address} ] } }
@@ -65,7 +67,7 @@ after(async () => { await turnout.stop(); await server.stop(); auth.closeAllConn
 
 async function get (path, extra = '', { method, localAddress, host, data } = {}) {
   server.requests.length = 0
-  const wire = await Wire.connect(turnout.port, { localAddress, host })
+  const wire = await Wire.connect(host === '::1' ? port6 : turnout.port, { localAddress, host })
   wire.send(data ?? plain(path, extra, method))
   const got = await wire.head()
   got.body = (await wire.take(Number(got.fields['content-length'] ?? 0))).toString()
@@ -269,7 +271,22 @@ test('keys are read again at a reload, and broken ones keep the old', async () =
   assert.equal(check.status, 1)
   assert.match(check.stderr, /turnout\.yaml:\d+:\d+: error: access\.jwt\.keys: no JSON[\s\S]*keys: \{ file: jwks\.json \}/)
 })
-test('10^3 refused handshakes leave nothing behind', async () => {
+test('every example of access.md is loaded, and means the same when it is shown', () => {
+  const words = readFileSync(new URL('../../docs/access.md', import.meta.url), 'utf8')
+  const examples = [...words.matchAll(/^```yaml\n(.*?)^```$/gms)].map(m => m[1])
+  assert.equal(examples.length, 4)
+  writeFileSync(path.join(turnout.dir, 'jwks.json'), JSON.stringify({ keys: [ec.jwk] }))
+  for (const example of examples) {
+    const file = path.join(turnout.dir, 'example.yaml')
+    writeFileSync(file, example)
+    const shown = spawnSync(binary, ['check', '--show', file], { encoding: 'utf8' })
+    assert.equal(shown.status, 0, shown.stderr + example)
+    if (example.includes('jwt')) { assert.match(shown.stdout, /jwt: \{ keys: "\*\*\*"/); continue }
+    writeFileSync(file, shown.stdout)
+    assert.equal(spawnSync(binary, ['check', '--show', file], { encoding: 'utf8' }).stdout, shown.stdout)
+  }
+})
+test('10^3 refused handshakes leave nothing behind', { skip: isSanitized && 'allocators of sanitizers keep memory' }, async () => {
   const round = async () => { for (let i = 0; i < 500; i++) await handshake('/origin', 'Origin: https://evil.example\r\n') }
   await round()
   const first = turnout.memory('VmRSS')

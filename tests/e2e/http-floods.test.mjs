@@ -26,12 +26,12 @@ async function status (port, text = plain('/')) {
 const descriptors = t => readdirSync(`/proc/${t.pid}/fd`).length
 // Milliseconds of processor time that it has used.
 const cpu = t => { const f = readFileSync(`/proc/${t.pid}/stat`, 'utf8').split(') ')[1].split(' '); return (Number(f[11]) + Number(f[12])) * 10 }
-// `count` sockets that only connect; the source address differs, for a port range is smaller than what some tests open.
+// `count` sockets that only connect, from several addresses: a free port is found slowly when most are taken.
 async function crowd (port, count, use) {
   const sockets = []
   for (let i = 0; i < count; i += 250) {
     await Promise.all(Array.from({ length: Math.min(250, count - i) }, () => new Promise((resolve, reject) => {
-      const socket = net.connect({ port, host: '127.0.0.1', localAddress: `127.0.1.${1 + (sockets.length >> 14)}` })
+      const socket = net.connect({ port, host: '127.0.0.1', localAddress: `127.0.1.${1 + sockets.length % 16}` })
       socket.on('error', error => { socket.broken = error; resolve() }).on('connect', () => { use?.(socket); resolve() }).on('close', () => { socket.isOver = true })
       sockets.push(socket)
     })))

@@ -22,6 +22,7 @@ before(async () => {
     if (path === '/later') { await until(() => backend.mayAnswer); wire.send(answer(200, 'later')); return }
     if (path === '/dated') { wire.send(answer(200, '', 'Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n')); return }
     if (path === '/events') { wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\ndata: 1\n\n'); return 'tunnel' }
+    if (path === '/broken') { wire.send('HTTP/1.1 200 OK\r\n\r\nhalf of it'); await until(() => backend.mayBreak); wire.reset(); return 'tunnel' }
     if (path === '/hints') { for (const link of 'abc') wire.send(`HTTP/1.1 103 Early Hints\r\nLink: </${link}>\r\n\r\n`); wire.send(answer(200, 'page')); return }
     if (path === '/continue') { wire.send('HTTP/1.1 100 Continue\r\n\r\n'); await wire.take(length); wire.send(answer(200, 'got it')); return }
     if (path.startsWith('/head/')) { wire.send(answer(200, 'ok', `A: ${'a'.repeat(Number(path.slice(6)))}\r\n`)); return }
@@ -124,6 +125,15 @@ test('several interim answers pass in order', async () => {
   for (const link of 'abc') { const { status, fields } = await wire.head(); assert.deepEqual([status, fields.link, fields.date], [103, `</${link}>`, undefined]) }
   assert.equal((await wire.head()).status, 200)
   wire.close()
+})
+
+test('an answer without length whose server breaks: the client sees it broken, not ended', async () => {
+  const wire = await open()
+  server.mayBreak = false
+  wire.send(plain('/broken'))
+  await wire.until('half of it')
+  server.mayBreak = true
+  assert.equal(await wire.closed(), 'RST')
 })
 
 // --- time ------------------------------------------------------------------------------------------------------------------------

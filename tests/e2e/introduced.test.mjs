@@ -244,6 +244,44 @@ test('counted by reason, and seen in /connections', async () => {
   wire.close()
 })
 
+test('access and limits go by the address that the header names, at layer 7 and in passing', async () => {
+  const [plainPort, passPort] = [await freePort(), await freePort()]
+  const t = await Turnout.start(() => `trusted_proxies: [ 127.0.0.1 ]
+listeners:
+  - { listen: "127.0.0.1:${plainPort}", proxy_protocol: required }
+  - { listen: "127.0.0.1:${passPort}", proxy_protocol: required, tls: { mode: passthrough } }
+pools: { echo: { servers: [ ${echo.address} ] }, own: { servers: [ 127.0.0.1:${ownServer.address().port} ] } }
+routes:
+  - { match: { host: own.example.com }, pool: own, access: { deny: [ 203.0.113.66 ] } }
+  - { pool: echo, access: { deny: [ "203.0.113.66" ] }, rate: { connections: 1 } }
+`)
+  const ask = async source => {
+    const wire = await Wire.connect(plainPort)
+    wire.send(v1(source, 1, '198.51.100.1', 443) + request('/'))
+    return { wire, status: (await wire.head()).status }
+  }
+  assert.equal((await ask('203.0.113.66')).status, 403)
+  const first = await ask('203.0.113.1')
+  assert.equal(first.status, 101)
+  assert.equal((await ask('203.0.113.1')).status, 429)
+  assert.equal((await ask('203.0.113.2')).status, 101)
+  first.wire.close()
+
+  const shakes = async source => {
+    const front = await Wire.connect(passPort)
+    front.send(v1(source, 1, '198.51.100.1', 443))
+    front.socket.removeAllListeners('data')
+    const socket = tls.connect({ socket: front.socket, servername: 'own.example.com', rejectUnauthorized: false })
+    const done = await new Promise(resolve => socket.once('secureConnect', () => resolve(true)).once('error', () => resolve(false)).once('close', () => resolve(false)))
+    front.close()
+    return done
+  }
+  assert.equal(await shakes('203.0.113.1'), true)
+  assert.equal(await shakes('203.0.113.66'), false)
+  await t.event(e => e.event === 'refused' && e.pool !== 'echo' && e.client === '203.0.113.66:1' && e.listener === `127.0.0.1:${passPort}`)
+  await t.stop()
+})
+
 for (const version of ['send-proxy', 'send-proxy-v2', 'send-proxy-v2-ssl', 'send-proxy-v2 proxy-v2-options crc32c,unique-id,authority']) {
   test(`HAProxy in front of us with ${version}`, { skip: !hasHaproxy }, async () => {
     const [front, frontSix] = [await freePort(), await freePort()]

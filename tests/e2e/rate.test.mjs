@@ -2,17 +2,19 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Backend, Wire, answer, plain, request, switching, tunnel } from './lib/raw.mjs'
-import { Turnout, until } from './lib/turnout.mjs'
+import { Turnout, binary, freePort, until } from './lib/turnout.mjs'
 
-let turnout, server
+let turnout, server, port6
 const held = []
+const isSanitized = /asan|tsan/.test(binary)
 before(async () => {
   server = await Backend.start(async (wire, { fields, path }) => {
     if (fields.upgrade) { wire.send(switching(fields['sec-websocket-key'])); return 'tunnel' }
     if (path.endsWith('held')) await new Promise(resolve => held.push(resolve))
     wire.send(answer(200, 'in'))
   })
-  turnout = await Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${t.port} }, { listen: "[::1]:${t.port}" } ]
+  port6 = await freePort('::1')
+  turnout = await Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${t.port} }, { listen: "[::1]:${port6}" } ]
 trusted_proxies: [ 127.0.0.2, "::1" ]
 pools: { web: { servers: [ ${server.address} ] } }
 routes:
@@ -25,7 +27,7 @@ routes:
 after(async () => { for (const go of held) go(); await turnout.stop(); await server.stop() })
 
 async function ask (data, options) {
-  const wire = await Wire.connect(turnout.port, options)
+  const wire = await Wire.connect(options?.host ? port6 : turnout.port, options)
   wire.send(data)
   const got = await wire.head()
   wire.close()
@@ -102,18 +104,19 @@ test('requests on one connection, pipelined, and over all workers', async () => 
   const many = await Promise.all(Array.from({ length: 16 }, () => ask(plain('/requests'), { localAddress: '127.0.0.22' })))
   assert.equal(many.filter(g => g.status === 200).length, 5)
 })
-test('10^4 addresses do not make it grow without end', async () => {
+const half = process.env.TURNOUT_LONG ? 50000 : 5000
+test('10^4 (long: 10^5) addresses do not make it grow without end', { skip: isSanitized && 'allocators of sanitizers keep memory', timeout: 300000 }, async () => {
   const wire = await Wire.connect(turnout.port, { localAddress: '127.0.0.2' })
   const round = async from => {
-    for (let i = from; i < from + 5000; i += 100) {
+    for (let i = from; i < from + half; i += 100) {
       let batch = ''
-      for (let k = i; k < i + 100; k++) batch += plain('/requests', `X-Forwarded-For: 10.${k >> 8 & 255}.${k & 255}.1\r\n`)
+      for (let k = i; k < i + 100; k++) batch += plain('/requests', `X-Forwarded-For: 10.${k >> 16}.${k >> 8 & 255}.${k & 255}\r\n`)
       wire.send(batch)
       for (let k = 0; k < 100; k++) { const h = await wire.head(); assert.equal(h.status, 200); await wire.take(Number(h.fields['content-length'])) }
     }
   }
   await round(0)
-  await round(5000)
+  await round(half)
   assert.ok(turnout.memory('VmRSS') < 60000, `${turnout.memory('VmRSS')} kB`)
   wire.close()
 })

@@ -21,9 +21,9 @@ function start (...words) {
 after(() => { setTimeout(() => process.exit(), 10000).unref() })
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
 
-export async function freePort () {
+export async function freePort (host = '127.0.0.1') {
   const server = net.createServer()
-  await new Promise((resolve, reject) => server.listen(0, '127.0.0.1', resolve).on('error', reject))
+  await new Promise((resolve, reject) => server.listen(0, host, resolve).on('error', reject))
   const { port } = server.address()
   await new Promise(resolve => server.close(resolve))
   return port

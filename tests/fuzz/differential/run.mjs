@@ -3,10 +3,10 @@
 // Every request that we accept must have the same method, target, fields, payload and end in all three, as it came and as the server
 // gets it; what differs is listed below with the place where it is argued. Ends in `N passed, N failed`; a seed repeats the same inputs.
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { rows } from '../../e2e/lib/corpus.mjs'
+import { Changes, seedRequests } from '../../e2e/lib/changes.mjs'
 
 process.removeAllListeners('warning')
 process.on('warning', () => {}) // process.binding is the only way to llhttp as Node builds it
@@ -17,6 +17,7 @@ const root = path.resolve(here, '../../..')
 const seconds = Number(process.argv[2]?.match(/^\d+$/)?.[0] ?? 60)
 const seedAt = process.argv.indexOf('--seed')
 const seed = seedAt > 0 ? Number(process.argv[seedAt + 1]) : Date.now() % 2 ** 32
+const changes = new Changes(seed, seedRequests())
 const helper = process.env.BOUNDARIES ?? ['debug', 'dev', 'release'].map(b => path.join(root, 'build', b, 'tests/boundaries')).find(existsSync)
 
 // --- what differs, and why it may: docs/decisions/0008-where-other-parsers-differ.md -------------------------------------------------
@@ -29,65 +30,6 @@ const known = [
 ]
 const isKnown = (parser, difference) => known.find(k => k.parser === parser && k.is(difference))
 const counts = new Map()
-
-// --- chance ------------------------------------------------------------------------------------------------------------------------
-
-let state = seed >>> 0
-function random (below) { // mulberry32
-  state = (state + 0x6d2b79f5) >>> 0
-  let t = state
-  t = Math.imul(t ^ (t >>> 15), t | 1)
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-  return ((t ^ (t >>> 14)) >>> 0) % below
-}
-const pick = list => list[random(list.length)]
-
-// --- inputs ------------------------------------------------------------------------------------------------------------------------
-
-const words = ['\r\n', '\n', '\r', '\r\n\r\n', ' ', '\t', '\0', '\x0b', '\x0c', '\x7f', '\x80', '\xa0', '\xff', ':', ': ', ',', ';', '"', '\\', '/', '?', '#', '%', '*', '@', '[', ']', '0', '1', '5', 'a', 'f',
-  'GET / HTTP/1.1\r\n', 'Host: x\r\n', 'Host: y\r\n', 'Content-Length: 5\r\n', 'Content-Length: 0\r\n', 'Transfer-Encoding: chunked\r\n', 'Connection: close\r\n', 'Connection: keep-alive\r\n',
-  'Connection: Upgrade\r\n', 'Upgrade: websocket\r\n', 'Expect: 100-continue\r\n', 'TE: trailers\r\n', 'X: y\r\n', ' folded\r\n', '0\r\n\r\n', '5\r\nhello\r\n', '5;a=b\r\nhello\r\n', '0\r\nA: b\r\n\r\n',
-  ';a', ';a="b"', ';', 'chunked', 'identity', 'HTTP/1.0', 'HTTP/1.1', 'http://x/', '//', '_', '-', '+', '0x', 'hello', 'POST', 'OPTIONS', 'PUT', 'CONNECT'].map(w => Buffer.from(w, 'latin1'))
-const seeds = rows('requests.txt').map(row => row.sent).filter(sent => sent.length < 2048)
-for (const [folder, before] of [['http1', ''], ['http1_body', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n']]) {
-  const at = path.join(root, 'tests/fuzz/corpus', folder)
-  for (const name of readdirSync(at).sort()) {
-    const sent = Buffer.concat([Buffer.from(before), readFileSync(path.join(at, name))])
-    if (sent.length < 2048) seeds.push(sent)
-  }
-}
-const grown = [] // inputs that we accepted: they bring forth others that we accept
-
-const insert = (b, at, what) => Buffer.concat([b.subarray(0, at), what, b.subarray(at)])
-const lines = b => b.toString('latin1').split(/(?<=\r\n)/)
-function changeAt (b, where, what) {
-  const text = b.toString('latin1')
-  const found = [...text.matchAll(where)]
-  if (!found.length) return b
-  const { index, 0: { length } } = pick(found)
-  return Buffer.from(text.slice(0, index) + what + text.slice(index + length), 'latin1')
-}
-const changes = [
-  b => insert(b, random(b.length + 1), pick(words)),
-  b => { const at = random(b.length); return Buffer.concat([b.subarray(0, at), pick(words), b.subarray(at + 1)]) },
-  b => { const at = random(b.length); return Buffer.concat([b.subarray(0, at), b.subarray(at + 1 + random(4))]) },
-  b => { const c = Buffer.from(b); c[random(c.length)] = random(256); return c },
-  b => { const c = Buffer.from(b); c[random(c.length)] ^= 1 << random(8); return c },
-  b => { const l = lines(b); l.splice(random(l.length), 0, pick(l)); return Buffer.from(l.join(''), 'latin1') },
-  b => { const l = lines(b); l.splice(random(l.length), 1); return Buffer.from(l.join(''), 'latin1') },
-  b => { const l = lines(b); l.splice(random(l.length), 0, pick(lines(pick(seeds)))); return Buffer.from(l.join(''), 'latin1') },
-  b => { const l = lines(b); const i = random(l.length); const j = random(l.length); [l[i], l[j]] = [l[j], l[i]]; return Buffer.from(l.join(''), 'latin1') },
-  b => { const l = lines(b); l.splice(1 + random(l.length), 0, pick(words).toString('latin1').trimEnd() + '\r\n'); return Buffer.from(l.join(''), 'latin1') },
-  b => changeAt(b, /[\r\n]/g, pick(['', '\r', '\n', '0', ' ', 'x'])), // where lines and chunks end
-  b => changeAt(b, /\r\n/g, pick(['\n', '\r', '\r\r\n', ' \r\n', '\r\n ', '\r\n\r\n', ''])),
-  b => changeAt(b, /[:;=,"]/g, pick([' :', ': ', ';', '; ', '=', '"', '\t', ',', ''])),
-  b => Buffer.concat([b, pick(grown.length ? grown : seeds)])
-]
-function nextInput () {
-  let input = pick(grown.length && random(2) ? grown : seeds)
-  for (let i = 1 + random(4); i > 0; i--) input = input.length ? pick(changes)(input) : pick(seeds)
-  return input.length > 4096 ? input.subarray(0, 4096) : input
-}
 
 // --- parsers -----------------------------------------------------------------------------------------------------------------------
 
@@ -225,7 +167,7 @@ async function round (batch) {
       accepted.push({ ours: decode(request), bytes: batch[i].subarray(request.begin, request.end) })
       passedOn.push(asPassedOn(request, batch[i].subarray(request.begin + request.head, request.end)))
     }
-    if (line.used > 0 && line.why === '') grown[grown.length < 1000 ? grown.length : random(1000)] = batch[i]
+    if (line.used > 0 && line.why === '') changes.keep(batch[i]) // what we accept brings forth more of it
   }
   await compareAll(accepted)
   await compareAll(passedOn)
@@ -234,8 +176,8 @@ async function round (batch) {
 }
 
 console.log(`seed ${seed}`)
-await round(seeds)
-while (Date.now() < stopAt) await round(Array.from({ length: 200 }, nextInput))
+await round(changes.seeds)
+while (Date.now() < stopAt) await round(Array.from({ length: 200 }, () => changes.next()))
 ourselves.stop()
 h11.stop()
 for (const [number, count] of [...counts].sort((a, b) => a[0] - b[0])) console.log(`known difference ${number}: ${count} times`)

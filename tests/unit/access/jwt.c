@@ -80,6 +80,9 @@ TEST(the_key_decides_the_algorithm)
     /* HS256 with the text of the public key as its secret */
     sign_with("{\"alg\":\"HS256\"}", "{}", RS256_KEY, token);
     EXPECT(verdict(RS256_KEY, token, NOW) == REASON_TOKEN_UNVERIFIED);
+    /* signed well, but it says that it is signed otherwise */
+    sign_with("{\"alg\":\"ES256\"}", "{}", SECRET, token);
+    EXPECT(verdict(SECRET, token, NOW) == REASON_TOKEN_UNVERIFIED);
     sign_with("{\"alg\":\"hs256\"}", "{}", SECRET, token);
     EXPECT(verdict(SECRET, token, NOW) == REASON_TOKEN_UNVERIFIED);
 }

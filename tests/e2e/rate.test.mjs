@@ -1,6 +1,8 @@
 // Limits per client address: 429 with Retry-After, over all workers, whoever forwards.
 import assert from 'node:assert/strict'
+import net from 'node:net'
 import { after, before, test } from 'node:test'
+import tls from 'node:tls'
 import { Backend, Wire, answer, plain, request, switching, tunnel } from './lib/raw.mjs'
 import { Turnout, binary, freePort, until } from './lib/turnout.mjs'
 
@@ -103,6 +105,35 @@ test('requests on one connection, pipelined, and over all workers', async () => 
   wire.close()
   const many = await Promise.all(Array.from({ length: 16 }, () => ask(plain('/requests'), { localAddress: '127.0.0.22' })))
   assert.equal(many.filter(g => g.status === 200).length, 5)
+})
+test('TLS that passes through: addresses and connections, and no route that would have to read a request', async () => {
+  const seen = []
+  const raw = net.createServer(socket => { seen.push(socket); socket.on('error', () => {}) }) // never answers the hello
+  await new Promise(resolve => raw.listen(0, '127.0.0.1', resolve))
+  const t = await Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${t.port}, tls: { mode: passthrough } } ]
+pools: { web: { servers: [ 127.0.0.1:${raw.address().port} ] } }
+routes:
+  - { match: { host: token.example }, pool: web, access: { origins: same } }
+  - { name: few, match: { host: few.example }, pool: web, access: { deny: 127.0.0.3 }, rate: { connections: 1 } }
+`)
+  const hello = (servername, localAddress) => { const s = tls.connect({ port: t.port, host: '127.0.0.1', servername, localAddress }); s.on('error', () => {}); return s }
+  const one = hello('few.example')
+  await until(() => seen.length === 1)
+  hello('few.example')
+  await t.event(e => e.reason === 'RATE_CONNECTIONS')
+  hello('few.example', '127.0.0.3')
+  await t.event(e => e.reason === 'ADDRESS_DENIED')
+  hello('token.example')
+  await t.event(e => e.reason === 'NO_ROUTE')
+  assert.equal(seen.length, 1)
+  one.destroy()
+  seen[0].destroy()
+  await until(() => t.counters().connections === 0)
+  hello('few.example')
+  await until(() => seen.length === 2)
+  for (const socket of seen) socket.destroy()
+  raw.close()
+  await t.stop()
 })
 const half = process.env.TURNOUT_LONG ? 50000 : 5000
 test('10^4 (long: 10^5) addresses do not make it grow without end', { skip: isSanitized && 'allocators of sanitizers keep memory', timeout: 300000 }, async () => {

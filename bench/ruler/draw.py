@@ -2,7 +2,7 @@
 import math
 
 COLOURS = ["#2f6fde", "#d9480f", "#2b8a3e", "#9c36b5", "#868e96", "#e8a200"]
-WIDTH, PANEL, LEFT, TOP, BOTTOM = 860, 300, 76, 46, 44
+WIDTH, LEGEND, PANEL, LEFT, TOP, BOTTOM = 960, 270, 300, 76, 46, 44
 STYLE = """<style>
   text { font: 13px sans-serif; fill: #222 } .title { font-weight: bold; font-size: 15px } .small { font-size: 11px; fill: #666 }
   .frame { fill: none; stroke: #999 } .grid { stroke: #ddd } .back { fill: #fff }
@@ -31,7 +31,7 @@ def ticks(low, high, is_log):
 
 def panel(top, title, unit, xs, series, is_log):
     """One chart: series is {name: {x: (median, low, high)}}."""
-    right, bottom = WIDTH - 190, top + PANEL
+    right, bottom = WIDTH - LEGEND, top + PANEL
     values = [v for points in series.values() for p in points.values() for v in p if v > 0]
     low, high = (min(values) / 1.3, max(values) * 1.3) if is_log else (0, max(values) * 1.15)
     scale = (lambda v: math.log(max(v, low))) if is_log else (lambda v: v)
@@ -71,7 +71,7 @@ def chart(path, head, foot, x_title, panels):
     top = 40 + TOP - 10
     for title, unit, xs, series, is_log in panels:
         out += panel(top, title, unit, xs, series, is_log)
-        out.append(f'<text class="small" x="{(LEFT + WIDTH - 190) / 2}" y="{top + PANEL + 32}" text-anchor="middle">{x_title}</text>')
+        out.append(f'<text class="small" x="{(LEFT + WIDTH - LEGEND) / 2}" y="{top + PANEL + 32}" text-anchor="middle">{x_title}</text>')
         top += PANEL + TOP + BOTTOM
     out += [f'<text class="small" x="14" y="{height - 10}">{foot}</text>', "</svg>", ""]
     path.write_text("\n".join(out))

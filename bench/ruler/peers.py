@@ -1,7 +1,8 @@
 """The balancers, each with the configuration its own documentation recommends for this work: two workers or threads, no logs,
 kept connections to the servers, least connections. What is compared is written here and nowhere else.
 
-A peer is `program` or `program-variant`: nginx-64k and haproxy-64k have 64 KiB buffers; the tcp of haproxy splices."""
+A peer is `program` or `program-variant`: nginx-64k and haproxy-64k have 64 KiB buffers, turnout-copy relays by copying alone; the tcp
+of haproxy splices."""
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ def turnout_config(p):
     servers = ", ".join(f"{p.server}:{port}" for port in p.http)
     raw = ", ".join(f"{p.server}:{port}" for port in p.tcp)
     tcp = f"  - {{ listen: {p.address}:{p.tcp_port}, tcp: raw }}\n" if p.has_tcp else ""
+    tiers = "relay: { tiers: [ copy ] }\n" if p.variant == "copy" else ""
     tcp_pool = f"  raw: {{ balance: least_connections, servers: [ {raw} ] }}\n" if p.has_tcp else ""
     return f"""workers: 2
 admin: {{ listen: "unix:{p.dir}/admin.sock" }}
@@ -30,7 +32,7 @@ listeners:
   - listen: {p.address}:{p.port}
 {tcp}timeouts: {{ shutdown_grace: 1s }}
 log: {{ level: error }}
-{p.extra}pools:
+{tiers}pools:
   web: {{ balance: least_connections, servers: [ {servers} ] }}
 {tcp_pool}routes: [ {{ pool: web }} ]
 """
@@ -105,8 +107,8 @@ PROGRAMS = {
 class Peer:
     """A running balancer; `direct` is the servers themselves. http and tcp are the servers' ports."""
 
-    def __init__(self, name, bench, extra=""):
-        self.name, self.topology, self.extra = name, bench.topology, extra
+    def __init__(self, name, bench):
+        self.name, self.topology = name, bench.topology
         self.program, _, self.variant = name.partition("-")
         self.address, self.server = bench.topology.balancer, bench.topology.server
         self.http, self.tcp, self.child = bench.http, bench.tcp, None

@@ -39,7 +39,7 @@ class Rounds:
 
     def better(self, key, most=False, without=None):
         """The better of the others, by its median; `most` when more is better; `without` names what does not take part."""
-        others = [p for p in self.kept if p not in ("turnout", "direct") and not (without and p.endswith(without))]
+        others = [p for p in self.kept if p.partition("-")[0] not in ("turnout", "direct") and not (without and p.endswith(without))]
         return (max if most else min)(others, key=lambda p: self.median(p, key)) if others else None
 
     def words(self):
@@ -68,8 +68,8 @@ class Bench:
                 wait_for(child, port, "a server")
                 ports.append(port)
 
-    def start(self, name, extra=""):
-        peer = Peer(name, self, extra)
+    def start(self, name):
+        peer = Peer(name, self)
         if name != "direct":
             self.versions[peer.program] = peer.version
         return peer
@@ -114,7 +114,7 @@ class Bench:
         result["cpu_per_gb"] = spent["balancer"] / max(gb, 1e-9)
         result["gb_per_second"] = gb / result["seconds"]
         result["per_second"] = count / result["seconds"]
-        result["strangers"] = max(0.0, (busy - sum(spent.values())) / max(total, 1e-9))
+        result["strangers"] = min(1.0, max(0.0, (busy - sum(spent.values())) / max(total, 1e-9)))
         return result
 
     def undisturbed(self, measure):

@@ -13,8 +13,8 @@ def span(values, digits=2):
     return f"{low:.{digits}f}..{high:.{digits}f}"
 
 
-def running(bench, names, extra=""):
-    return {n: bench.start(n, extra) for n in names}
+def running(bench, names):
+    return {n: bench.start(n) for n in names}
 
 
 def stop(peers):
@@ -99,7 +99,7 @@ def judge_bulk(r):
 def bulk(bench, args):
     """one way, as fast as it goes"""
     lines, good = ["All share two cores: `direct` is what client and server can do with both for themselves, so GB/s says how cheap the whole chain is.", ""], True
-    names = ["direct", "turnout"] + [f"{n}{v}" for n in bench.programs()[1:] for v in ("", "-64k")]
+    names = ["direct", "turnout", "turnout-copy"] + [f"{n}{v}" for n in bench.programs()[1:] for v in ("", "-64k")]
     peers = running(bench, names)
     for scheme, mode, size, what in (("ws", "up", 1 << 20, "WebSocket, client to server, 1 MiB messages"),
                                      ("ws", "down", 1 << 20, "WebSocket, server to client, 1 MiB messages"),
@@ -181,12 +181,15 @@ def idle(bench, args):
 SIZES = [64, 1 << 10, 8 << 10, 64 << 10, 256 << 10]
 
 
+LAYER7, COPY, SPLICE = "layer 7, request by request", "layer 4, copy", "layer 4, copy and splice"
+
+
 def duality_ways(bench):
     """{way: (peer, scheme)}: the same messages, to the same server, in every way that turnout knows."""
-    plain = bench.start("turnout")
-    ways = {"no balancer": (bench.start("direct"), "ws"), "layer 7, request by request": (plain, "http"), "layer 4 after the 101": (plain, "ws")}
-    if plain.has_tcp:
-        ways["layer 4, raw TCP"] = (plain, "tcp")
+    copies, chooses = bench.start("turnout-copy"), bench.start("turnout")
+    ways = {"no balancer": (bench.start("direct"), "ws"), LAYER7: (chooses, "http"), COPY: (copies, "ws"), SPLICE: (chooses, "ws")}
+    if chooses.has_tcp:
+        ways["raw TCP, copy and splice"] = (chooses, "tcp")
     return ways
 
 
@@ -201,15 +204,14 @@ def duality(bench, args):
                                                      for w, (p, s) in ways.items()})
     for peer, _ in ways.values():
         peer.stop()
-    layer7 = "layer 7, request by request"
-    lines = ["`layer 4` takes the tier that turnout chooses by itself, lane by lane: `copy` for what comes in small reads, `splice` (where the build has it)",
-             "for what stays large. A way of frame by frame does not exist yet, so its column is left out.", "",
+    lines = ["`copy` may only copy; `copy and splice` chooses lane by lane: splice for what stays large, copy for the rest. A way of frame by frame does",
+             "not exist yet, so its column is left out.", "",
              "One server, 16 connections, each message comes back. CPU is turnout's, in a closed loop (one message in flight per connection); time is the",
-             "median of a message's way and back, sent by a schedule that leaves the machine idle. `no balancer` is the server itself.", "",
-             "| bytes | " + " | ".join(f"{w}: us, CPU us" for w in ways) + " | layer 4 / layer 7, CPU |", "|---" * (len(ways) + 2) + "|"]
+             "median of a message's way and back, sent by a schedule far below what can be carried. `no balancer` is the server itself.", "",
+             "| bytes | " + " | ".join(f"{w}: us, CPU us" for w in ways) + " | last WebSocket way / layer 7, CPU |", "|---" * (len(ways) + 2) + "|"]
     for size in SIZES:
         cells = [f"{paced[size].median(w, 'p50_usec'):,.0f}, " + ("-" if w == "no balancer" else f"{full[size].median(w, 'cpu_usec'):,.1f}") for w in ways]
-        ratios = full[size].ratios("layer 4 after the 101", layer7, "cpu_usec")
+        ratios = full[size].ratios(SPLICE, LAYER7, "cpu_usec")
         lines.append(f"| {size:,} | " + " | ".join(cells) + f" | {statistics.median(ratios):.2f} ({span((min(ratios), max(ratios)))}) |")
     lines += ["", *(f"{size:,} bytes: {full[size].words()}" for size in SIZES), ""]
 
@@ -221,7 +223,7 @@ def duality(bench, args):
                "bench/run duality; medians, bars from least to most; both axes logarithmic", "bytes per message",
                [("CPU of the balancer per message, there and back", "us", SIZES,
                  {w: points(full, w, "cpu_usec") for w in ways if w != "no balancer"}, True),
-                ("Time of a message, there and back (machine not busy)", "us", SIZES, {w: points(paced, w, "p50_usec") for w in ways}, True)])
+                ("Time of a message, there and back, sent by a schedule far below the limit", "us", SIZES, {w: points(paced, w, "p50_usec") for w in ways}, True)])
     lines += ["![duality](../../docs/duality.svg)", ""]
     return lines, True
 

@@ -27,6 +27,7 @@ enum kind {
     SETSOCKOPT,
     GETSOCKOPT,
     GETSOCKNAME,
+    SPLICE,
     EPOLL_CTL,
     MALLOC,
     CALLOC,
@@ -163,6 +164,11 @@ int getsockname(int fd, struct sockaddr *restrict name, socklen_t *restrict len)
 int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     return fails(GETSOCKOPT) ? -1 : (int)KERNEL(SYS_getsockopt, fd, level, name, value, len);
+}
+
+ssize_t splice(int from, off_t *from_at, int to, off_t *to_at, size_t len, unsigned flags)
+{
+    return fails(SPLICE) ? -1 : (ssize_t)KERNEL(SYS_splice, from, from_at, to, to_at, len, flags);
 }
 
 int epoll_ctl(int epoll_fd, int what, int fd, struct epoll_event *event)

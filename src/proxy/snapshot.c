@@ -107,15 +107,15 @@ static void build_pool(struct build *b, size_t number)
 static uint8_t tiers_left_out(const struct texts *tiers)
 {
     const char *const *names = relay_tier_names();
-    uint8_t left_out = 0;
+    unsigned left_out = 0;
 
     for (unsigned i = 0; tiers->count && names[i]; i++) {
         bool is_named = false;
         for (size_t k = 0; k < tiers->count; k++)
             is_named |= strcmp(names[i], tiers->at[k]) == 0;
-        left_out |= is_named ? 0 : (uint8_t)(1u << i);
+        left_out |= is_named ? 0 : 1u << i;
     }
-    return left_out;
+    return (uint8_t)left_out;
 }
 
 static struct relay_opts relay_opts_of(const struct settings *settings,

@@ -168,9 +168,9 @@ test('a thousand pipelined requests of all kinds are answered in order', async (
   const requests = Array.from({ length: 1000 }, (_, i) => [plain(`/n${i}`), plain(`/n${i}`, '', 'HEAD'), post(`/n${i}`, 3) + 'abc', plain(`/n${i}`, '', 'DELETE'), post(`/n${i}`, 0)][i % 5])
   wire.send(requests.join(''))
   for (let i = 0; i < 1000; i++) {
-    const { status, fields } = await wire.head()
+    const { status, fields } = await wire.head(30000)
     assert.equal(status, 200)
-    if (i % 5 !== 1) assert.equal((await wire.take(Number(fields['content-length']))).toString(), `/n${i} ${i % 5 === 2 ? 3 : 0}`)
+    if (i % 5 !== 1) assert.equal((await wire.take(Number(fields['content-length']), 30000)).toString(), `/n${i} ${i % 5 === 2 ? 3 : 0}`)
   }
   assert.equal(wire.text, '')
   wire.close()

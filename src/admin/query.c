@@ -9,24 +9,24 @@ static int hex_of(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The character that begins at `at`; 0: a malformed escape, or one of NUL. */
+static uint8_t decode_one(struct bytes text, size_t at)
+{
+    if (text.at[at] != '%')
+        return text.at[at] == '+' ? ' ' : text.at[at];
+    if (text.len - at < 3)
+        return 0;
+    int high = hex_of(text.at[at + 1]), low = hex_of(text.at[at + 2]);
+    return high < 0 || low < 0 ? 0 : (uint8_t)(high << 4 | low);
+}
+
 static bool decode(struct bytes text, char *to, size_t size)
 {
     size_t len = 0;
 
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.at[i];
-        if (c == '%') {
-            bool is_whole = text.len - i > 2;
-            int high = is_whole ? hex_of(text.at[i + 1]) : -1,
-                low = is_whole ? hex_of(text.at[i + 2]) : -1;
-            if (high < 0 || low < 0 || (high | low) == 0)
-                return false;
-            c = (uint8_t)(high << 4 | low);
-            i += 2;
-        } else if (c == '+') {
-            c = ' ';
-        }
-        if (len + 1 >= size)
+    for (size_t i = 0; i < text.len; i += text.at[i] == '%' ? 3 : 1) {
+        uint8_t c = decode_one(text, i);
+        if (!c || len + 1 >= size)
             return false;
         to[len++] = (char)c;
     }

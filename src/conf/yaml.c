@@ -5,6 +5,7 @@
 #include "conf/tree.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 
 #include <libfyaml.h>
 #include <stdio.h>
@@ -397,28 +398,6 @@ static void take_errors(struct builder *b, struct fy_diag *diag)
 /* --- before libfyaml sees it
  * ----------------------------------------------------------------------- */
 
-/* The bytes of the character at `at`, 0 if it is no UTF-8 (RFC 3629 section 4). */
-static size_t utf8_length(struct bytes text, size_t at)
-{
-    uint8_t c = text.at[at];
-    size_t len = c < 0x80                ? 1
-                 : c >= 0xc2 && c < 0xe0 ? 2
-                 : c >= 0xe0 && c < 0xf0 ? 3
-                 : c >= 0xf0 && c < 0xf5 ? 4
-                                         : 0;
-    uint8_t second = len > 1 && at + 1 < text.len ? text.at[at + 1] : 0x80;
-
-    if (len == 0 || at + len > text.len)
-        return 0;
-    if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
-        (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((text.at[at + i] & 0xc0) != 0x80)
-            return 0;
-    return len;
-}
-
 /* len: of the character, 0 if it is none. A directive is no use here, and hangs libfyaml 0.7.12
  * when malformed. */
 static const char *what_is_wrong(struct bytes text, size_t at, size_t len)
@@ -457,7 +436,7 @@ static bool is_text(struct builder *b, struct bytes text)
 
     for (size_t i = 0; i < text.len; i += len) {
         uint8_t c = text.at[i];
-        len = utf8_length(text, i);
+        len = utf8_len(bytes_from(text, i));
         const char *wrong = what_is_wrong(text, i, len);
         depth = depth_behind(depth, c, i ? text.at[i - 1] : '\n', &is_comment);
         if (!wrong && depth > 4 * DEPTH_MAX)

@@ -15,4 +15,4 @@ struct panic_witness {
     const struct worker *main;
     const struct log_sink *log;
 };
-void panic_watch(const struct panic_witness *witness);
+void panic_watch(const struct panic_witness *seen);

@@ -5,6 +5,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,10 +108,13 @@ static void secure(struct load *l, struct client *c)
 
     if (bad == -EAGAIN)
         return;
-    if (bad)
-        client_fail(l, c, "no TLS", -bad);
-    else
+    if (bad) {
+        char what[120] = "no TLS: ";
+        ERR_error_string_n(ERR_peek_last_error(), what + 8, sizeof what - 8);
+        client_fail(l, c, what, -bad);
+    } else {
         begin_protocol(l, c);
+    }
 }
 
 static void on_connected(struct load *l, struct client *c)

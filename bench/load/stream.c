@@ -3,6 +3,7 @@
  * process is kept for those who ask for resumption. */
 #include "stream.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -55,6 +56,13 @@ static int bind_source(int fd, struct load *l)
     return bind(fd, (struct sockaddr *)&from, sizeof from) ? -errno : 0;
 }
 
+static bool is_address(const char *name)
+{
+    struct in6_addr address;
+
+    return name[0] == '[' || inet_pton(AF_INET, name, &address) == 1;
+}
+
 int stream_open(struct stream *s, struct load *l)
 {
     const struct options *o = l->options;
@@ -79,7 +87,9 @@ int stream_open(struct stream *s, struct load *l)
     s->tls = SSL_new(l->tls);
     if (!s->tls || SSL_set_fd(s->tls, s->fd) != 1)
         return -ENOMEM;
-    SSL_set_tlsext_host_name(s->tls, o->name);
+    SSL_set_connect_state(s->tls);
+    if (!is_address(o->name)) /* RFC 6066 section 3 */
+        SSL_set_tlsext_host_name(s->tls, o->name);
     if (o->resumes && l->session)
         SSL_set_session(s->tls, l->session);
     return 0;

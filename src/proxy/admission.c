@@ -13,7 +13,7 @@ static enum reason take_rate(struct connection *c, bool is_handshake, uint64_t *
     const struct rate_ask ask = {
         .limits = &route->settings->rate,
         .route = route->rate_key,
-        .client = address_ip(&c->from),
+        .client = address_ip(connection_from(c)),
         .is_handshake = is_handshake,
         .now_usec = now_of(&c->flow),
     };
@@ -47,7 +47,7 @@ enum reason admission_judge(struct exchange *h, struct connection *c)
         return REASON_DONE;
     const struct access_ask ask = {
         .request = &h->request_head,
-        .client = address_ip(&c->from),
+        .client = address_ip(connection_from(c)),
         .now_sec = sys_wall_usec() / USEC_PER_SEC,
     };
     struct claims *claims;
@@ -96,7 +96,7 @@ enum reason admission_hear(struct exchange *h)
 
 enum reason admission_judge_connection(struct connection *c)
 {
-    const struct ip client = address_ip(&c->from);
+    const struct ip client = address_ip(connection_from(c));
     uint64_t wait_usec;
 
     if (!access_welcomes(c->route->access, &client))

@@ -4,10 +4,11 @@
 #include "net/tcp.h"
 #include "proxy/introduction.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-_Static_assert(sizeof(struct connection) <= 800, "the price of an idle connection is a promise");
+_Static_assert(sizeof(struct connection) <= 760, "the price of an idle connection is a promise");
 
 #define RECLAIM_USEC 1000000u
 
@@ -25,7 +26,7 @@ void connection_begin(struct connection *c, struct proxy *proxy, unsigned gate,
                       const struct address *peer)
 {
     c->gate = (uint16_t)gate;
-    c->peer = c->from = *peer;
+    c->peer = *peer;
     c->port = endpoint_port(&proxy->snapshot->gates[gate].endpoint);
     c->opened_usec = proxy->worker.runner.loop.now_usec;
     c->snapshot = snapshot_ref(proxy->snapshot);
@@ -57,6 +58,18 @@ struct tls_context *connection_tls(const struct connection *c)
     const struct gate_spec *gate = &c->snapshot->gates[c->gate];
 
     return gate->tls ? gate->tls[worker_of(&c->flow)->runner.number] : NULL;
+}
+
+int connection_set_from(struct connection *c, const struct address *from)
+{
+    free(TAKE(c->from));
+    if (address_equal(from, &c->peer))
+        return 0;
+    c->from = malloc(sizeof *c->from);
+    if (!c->from)
+        return -ENOMEM;
+    *c->from = *from;
+    return 0;
 }
 
 void connection_release_seat(struct connection *c)
@@ -175,7 +188,7 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
     struct log_fields fields = log_fields_none();
 
     fields.connection = c->flow.number;
-    fields.client = bytes_of(address_write(&c->from, texts->client));
+    fields.client = bytes_of(address_write(connection_from(c), texts->client));
     if (c->introduction && !c->introduction->preface)
         fields.through = bytes_of(address_write(&c->introduction->through, texts->through));
     if (c->gate < c->snapshot->settings->listener_count)
@@ -251,6 +264,7 @@ void connection_end(struct connection *c)
     if (c->owns_rest)
         keepalive_forget(&proxy_of(&c->flow)->keepalive, c->flow.number);
     free(TAKE(c->choice));
+    free(TAKE(c->from));
     free(TAKE(c->given_id));
     c->introduction = introduction_free(c->introduction);
     list_remove(&c->node);

@@ -5,7 +5,7 @@
 
 #include "proxy/proxy.h"
 
-#define TRAIL_STEPS_MAX 14
+#define TRAIL_STEPS_MAX 10
 
 /* The steps of the present request (or handshake), each with the time at which it was entered,
  * counted from the connection's beginning. Of more steps (retries) the last place keeps the latest.
@@ -28,15 +28,16 @@ struct connection {
     struct choice *choice;             /* why; NULL: not yet, or no memory */
     struct introduction *introduction; /* by the proxy in front; NULL: none, or not yet */
     char *given_id; /* the request's own X-Request-Id, instead of request_id; NULL: none */
+    /* Whom the present request is from, where trusted proxies name another than the peer; NULL:
+     * the peer. */
+    struct address *from;
     uint64_t opened_usec;
     uint64_t request_id;
     uint32_t handshake_usec; /* from the request's first byte to the 101's last */
     struct address peer;
-    struct address
-        from;      /* whom the present request is from: the peer, or what trusted proxies say */
-    uint16_t port; /* ours, that the client connected to; 0: a Unix socket */
-    uint16_t gate; /* number of the gate in the snapshot at its beginning */
-    uint8_t share; /* which of the route's pools is asked: connection_pool */
+    uint16_t port;         /* ours, that the client connected to; 0: a Unix socket */
+    uint16_t gate;         /* number of the gate in the snapshot at its beginning */
+    uint8_t share;         /* which of the route's pools is asked: connection_pool */
     uint8_t end_reason;    /* what to say instead of RECLAIMED; 0: nothing */
     bool is_tunnel;        /* the relay was reached: `open` is logged and counted */
     bool owns_rest;        /* connections to servers may rest that are this client's alone */
@@ -48,6 +49,14 @@ static inline struct connection *connection_of(struct flow *flow)
 {
     return container_of(flow, struct connection, flow);
 }
+
+static inline const struct address *connection_from(const struct connection *c)
+{
+    return c->from ? c->from : &c->peer;
+}
+
+/* 0 or -ENOMEM. */
+int connection_set_from(struct connection *c, const struct address *from);
 
 /* Whose servers are asked; NULL: not known yet, or none is. */
 static inline struct pool *connection_pool(const struct connection *c)

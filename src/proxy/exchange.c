@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define CROWD          16 /* exchanges at once, whose memory is worth giving back */
+#define GIVE_BACK_USEC 500000u
+
 static void init_bufs(struct exchange *h, struct buf request)
 {
     const struct limits *limits = &h->snapshot->settings->limits;
@@ -38,9 +41,20 @@ struct exchange *exchange_new(struct proxy *proxy, const struct snapshot *snapsh
 {
     struct exchange *h = proxy->spares ? proxy->spare[--proxy->spares] : malloc(sizeof *h);
 
-    if (h)
-        begin(h, snapshot, (struct buf){0});
+    if (!h)
+        return NULL;
+    if (++proxy->exchanges > proxy->exchanges_peak)
+        proxy->exchanges_peak = proxy->exchanges;
+    begin(h, snapshot, (struct buf){0});
     return h;
+}
+
+static void give_back_later(struct proxy *proxy)
+{
+    struct loop *loop = &proxy->worker.runner.loop;
+
+    if (proxy->exchanges_peak >= CROWD)
+        loop_arm(loop, &proxy->give_back, loop->now_usec + GIVE_BACK_USEC);
 }
 
 static void release(struct exchange *h)
@@ -65,6 +79,8 @@ struct exchange *exchange_free(struct proxy *proxy, struct exchange *h)
         return NULL;
     release(h);
     buf_done(&h->request);
+    if (--proxy->exchanges == 0)
+        give_back_later(proxy);
     if (proxy->spares < PROXY_SPARES)
         proxy->spare[proxy->spares++] = h;
     else
@@ -316,7 +332,7 @@ static struct facts facts_of(const struct exchange *h, char client[IP_TEXT_BYTES
 {
     const struct connection *c = h->whose;
     const struct pool *pool = connection_pool(c);
-    const struct ip ip = address_ip(&c->from);
+    const struct ip ip = address_ip(connection_from(c));
     struct bytes server = c->chosen ? bytes_of(c->chosen->name) : (struct bytes){0};
 
     return (struct facts){

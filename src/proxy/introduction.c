@@ -69,7 +69,7 @@ static bool settle(struct connection *c)
     c->introduction = kept;
     if (!header.has_addresses)
         return true;
-    c->peer = c->from = address_of_ip(&header.source, header.source_port);
+    c->peer = address_of_ip(&header.source, header.source_port);
     c->port = header.destination_port;
     return true;
 }

@@ -10,7 +10,7 @@
 struct proxy;
 struct exchange;
 
-#define PROXY_SPARES 16
+#define PROXY_SPARES 4
 
 /* A listener of this worker. */
 struct gate {
@@ -49,6 +49,8 @@ struct proxy {
     struct keepalive keepalive; /* connections to servers that wait for their next request */
     struct exchange *spare[PROXY_SPARES]; /* memory of requests that are over, for the next ones */
     unsigned spares;
+    unsigned exchanges, exchanges_peak; /* under way now, and at most since memory was given back */
+    struct timer give_back;
     struct list connections; /* oldest first, so by ascending number */
     struct proxy_counters counters;
     struct random random;

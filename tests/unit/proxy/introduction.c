@@ -68,7 +68,6 @@ static void set_up(enum proxy_in wanted, const char *peer)
     hearer->c.snapshot = &snapshot;
     hearer->c.request_id = 0x1234;
     EXPECT(address_parse(peer, &hearer->c.peer) == 0);
-    hearer->c.from = hearer->c.peer;
     flow_start(&hearer->c.flow, &hearer_kind, &worker.runner, NULL);
     EXPECT(stream_open(&hearer->c.client, &worker.runner.loop, FD) == 0);
     flow_adopt(&hearer->c.flow, &hearer->c.client.source, REASON_CLIENT_LEFT);
@@ -94,7 +93,7 @@ static bool client_is(const char *text)
     char written[ADDRESS_TEXT_BYTES];
 
     return strcmp(address_write(&hearer->c.peer, written), text) == 0 &&
-           strcmp(address_write(&hearer->c.from, written), text) == 0;
+           strcmp(address_write(connection_from(&hearer->c), written), text) == 0;
 }
 
 /* What the server would be told. */

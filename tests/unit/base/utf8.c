@@ -7,6 +7,7 @@ static size_t write_in(size_t len, uint32_t number, uint8_t ret_text[4])
 {
     static const uint8_t first[] = {0, 0, 0xc0, 0xe0, 0xf0};
 
+    EXPECT(len >= 1 && len <= 4);
     for (size_t i = len; i-- > 1; number >>= 6)
         ret_text[i] = (uint8_t)(0x80 | (number & 0x3f));
     ret_text[0] = (uint8_t)(first[len] | number);

@@ -21,9 +21,14 @@
 
 #include <netinet/tcp.h>
 
-#define NOTSENT_LOWAT_BYTES 131072
-#define WINDOW_CLAMP_BYTES  524288 /* what the kernel accounts for is up to four times the bytes */
-#define KEEPALIVE_PROBES    3
+#define NOTSENT_LOWAT_BYTES  131072
+#define WINDOW_CLAMP_BYTES   524288 /* what the kernel accounts for is up to four times the bytes */
+#define RECEIVE_BUFFER_BYTES 1048576 /* half of it is window */
+#define LOCK_RECEIVE_BUFFER  2       /* SOCK_RCVBUF_LOCK, which no header gives to programs */
+#define KEEPALIVE_PROBES     3
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72
+#endif
 
 /* tcp(7) leaves it to TCP_USER_TIMEOUT, where that is set, how many lost probes mean the end: all
  * that fit in it. With the kernel's 75 s between two that was a single one (seen with 50,000 idle
@@ -59,9 +64,26 @@ void tcp_tune_bulk(int fd)
     tcp_clamp(fd);
 }
 
-void tcp_clamp(int fd)
+bool tcp_bound(int fd)
 {
+    if (sys_option_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES / 2)) /* it doubles */
+        sys_option_set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES / 2);
+    bool holds = sys_receive_buffer_bytes(fd) >= RECEIVE_BUFFER_BYTES;
+
+    if (!holds)
+        sys_option_set(fd, SOL_SOCKET, SO_BUF_LOCK, 0); /* let it grow by itself, then */
+    return holds;
+}
+
+/* The kernel takes the clamp back whenever it enlarges the receive buffer. So that stops as soon as
+ * the buffer serves the clamp's window: locked as it is (Linux 5.16). */
+bool tcp_clamp(int fd)
+{
+    bool holds = sys_receive_buffer_bytes(fd) >= RECEIVE_BUFFER_BYTES &&
+                 sys_option_set(fd, SOL_SOCKET, SO_BUF_LOCK, LOCK_RECEIVE_BUFFER) == 0;
+
     sys_option_set(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, WINDOW_CLAMP_BYTES);
+    return holds;
 }
 
 int tcp_names(int fd, struct address *ret_local, struct address *ret_peer)

@@ -1,6 +1,5 @@
-/* What every TCP socket of a relayed connection is told, on both sides. Never SO_SNDBUF or
- * SO_RCVBUF: they switch the kernel's own tuning off; TCP_NOTSENT_LOWAT and TCP_WINDOW_CLAMP bound
- * memory without that. */
+/* What every TCP socket of a relayed connection is told, on both sides. Never SO_SNDBUF, and
+ * SO_RCVBUF only for what moves in bulk (tcp_bound): they switch the kernel's own tuning off. */
 #pragma once
 
 #include "net/address.h"
@@ -20,7 +19,12 @@ void tcp_tune(int fd, const struct tcp_tuning *tuning);
  * offered. For those that never do it would be two system calls for nothing, so it is done when the
  * first large batch or backlog is seen. */
 void tcp_tune_bulk(int fd);
-void tcp_clamp(int fd); /* the window alone, again */
+/* Gives a connected socket a receive buffer for the clamp's window, which grows no more: what the
+ * kernel holds for it is bounded from now on. False: rmem_max forbids it; then the clamp is to be
+ * set again and again. */
+bool tcp_bound(int fd);
+/* The window alone, again. True: it holds from now on, for the receive buffer grows no more. */
+bool tcp_clamp(int fd);
 
 /* Both ends' addresses, for the admin. 0 or a negative errno. */
 int tcp_names(int fd, struct address *ret_local, struct address *ret_peer);

@@ -204,7 +204,7 @@ for (const tier of ['copy', 'splice']) {
         close({ client, server })
       }
     })
-    test(`${mebibytes} MiB each way to slow readers: equal, and bounded in user space`, async () => {
+    test(`${mebibytes} MiB each way to slow readers: equal, and bounded in user space and in the kernel`, async () => {
       await alone()
       const { client, server } = await opened()
       const times = mebibytes * MiB / (128 * KiB)
@@ -213,7 +213,12 @@ for (const tier of ['copy', 'splice']) {
       const highest = turnout.memory('VmHWM')
       pump(client.socket, masked, times)
       pump(server.socket, plain, times)
-      await until(() => atServer.count === times * masked.length && atClient.count === times * plain.length, 'all of it', 900000)
+      let kernel = 0
+      await until(() => {
+        kernel = Math.max(kernel, kernelBytes(turnout.pid))
+        return atServer.count === times * masked.length && atClient.count === times * plain.length
+      }, 'all of it', 900000)
+      assert.ok(kernel > 0 && kernel <= 8 * MiB, `${kernel} bytes in the kernel`)
       assert.equal(atServer.sum.digest('hex'), hashOf(masked, times))
       assert.equal(atClient.sum.digest('hex'), hashOf(plain, times))
       if (!isSanitized) assert.ok(turnout.memory('VmHWM') - highest <= 2048, `VmHWM grew by ${turnout.memory('VmHWM') - highest} kB`)

@@ -17,7 +17,6 @@
 
 #define USEC_PER_SEC   UINT64_C(1000000)
 #define HTTP_PORT      80
-#define COPY_MAX       16
 #define HOST_MAX_BYTES 64
 
 struct access {
@@ -142,7 +141,7 @@ static void check_copy(const struct build *b)
             report_add(b->report, texts->marks[i], "write the names of fields, such as X-User",
                        "access.auth.copy: \"%s\" cannot be copied",
                        settings_shown(b->whole, &texts->at[i]));
-    if (texts->count > COPY_MAX)
+    if (texts->count > ACCESS_COPY_MAX)
         report_add(b->report, texts->marks[0], "16 is the most",
                    "access.auth.copy: %zu are too many", texts->count);
 }

@@ -8,6 +8,8 @@
 #include "conf/settings.h"
 #include "net/address.h"
 
+#define ACCESS_COPY_MAX 16 /* fields that `auth` hands on */
+
 /* The server of `auth`, who is asked about each request. */
 struct access_auth {
     struct address address;

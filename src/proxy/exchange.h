@@ -2,6 +2,7 @@
  * that does not wait. */
 #pragma once
 
+#include "access/access.h"
 #include "access/subrequest.h"
 #include "codec/http1_write.h"
 #include "codec/ws_handshake.h"
@@ -11,7 +12,7 @@
 #include "proxy/reach.h"
 
 #define NO_HOPS_LIMIT UINT32_MAX
-#define DROPPED_MAX   (EDITS_MAX + 8)
+#define DROPPED_MAX   (EDITS_MAX + ACCESS_COPY_MAX + 8) /* ours are four */
 
 struct exchange {
     struct buf head;      /* the request head: request_head's views point into it */

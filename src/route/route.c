@@ -2,6 +2,8 @@
  * matching is comparing bytes. */
 #include "route/route.h"
 
+#include "route/teller.h"
+
 #include "base/check.h"
 
 #include <errno.h>
@@ -31,16 +33,6 @@ struct route_rule {
     uint8_t *memory;                   /* of host and literals */
     const struct match_settings *more; /* borrowed; never NULL */
 };
-
-__attribute__((format(printf, 2, 3))) static int complain(char words[256], const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(words, 256, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 static uint8_t lower(uint8_t c)
 {
@@ -73,26 +65,26 @@ static int compile_host(struct route_rule *rule, const char *host, uint8_t *memo
     uint16_t port;
 
     if (len > HOST_BYTES_MAX)
-        return complain(words, "host \"%.40s...\" is longer than a name can be (%d bytes)", host,
-                        HOST_BYTES_MAX);
+        return teller_words(words, "host \"%.40s...\" is longer than a name can be (%d bytes)",
+                            host, HOST_BYTES_MAX);
     if (strchr(name, '*'))
-        return complain(words,
-                        "host \"%.*s\": \"*\" may stand only as the first label, as in "
-                        "\"*.example.com\"",
-                        HOST_SHOWN, host);
+        return teller_words(words,
+                            "host \"%.*s\": \"*\" may stand only as the first label, as in "
+                            "\"*.example.com\"",
+                            HOST_SHOWN, host);
     if (has_empty_label(bytes_of(name)) || !url_host_parse(bytes_of(name), &found, &port) ||
         (is_suffix && name[0] == '['))
-        return complain(words,
-                        "host \"%.*s\" is no host name; write one such as chat.example.com, "
-                        "*.example.com or \"[::1]\"",
-                        HOST_SHOWN, host);
+        return teller_words(words,
+                            "host \"%.*s\" is no host name; write one such as chat.example.com, "
+                            "*.example.com or \"[::1]\"",
+                            HOST_SHOWN, host);
     if (found.len != strlen(name))
-        return complain(words,
-                        "host \"%.*s\": leave the port out (write \"%s%.*s\"); a route matches "
-                        "whatever the port",
-                        HOST_SHOWN / 2, host, is_suffix ? "*." : "",
-                        (int)(found.len < HOST_SHOWN / 2 ? found.len : HOST_SHOWN / 2),
-                        (const char *)found.at);
+        return teller_words(words,
+                            "host \"%.*s\": leave the port out (write \"%s%.*s\"); a route matches "
+                            "whatever the port",
+                            HOST_SHOWN / 2, host, is_suffix ? "*." : "",
+                            (int)(found.len < HOST_SHOWN / 2 ? found.len : HOST_SHOWN / 2),
+                            (const char *)found.at);
     for (size_t i = 0; compared[i]; i++)
         memory[i] = lower((uint8_t)compared[i]);
     rule->host = without_last_dot((struct bytes){memory, strlen(compared)});
@@ -117,25 +109,27 @@ static int compile_param(struct route_rule *rule, struct bytes segment, const ch
     size_t params = 0;
 
     if (segment.len < 2 || segment.at[0] != '{' || segment.at[segment.len - 1] != '}')
-        return complain(words,
-                        "\"%.*s\": braces stand around a whole segment, as in /rooms/{room}; write "
-                        "%%7B and %%7D for braces that are meant",
-                        PATH_SHOWN, path);
+        return teller_words(
+            words,
+            "\"%.*s\": braces stand around a whole segment, as in /rooms/{room}; write "
+            "%%7B and %%7D for braces that are meant",
+            PATH_SHOWN, path);
     if (!is_name(name))
-        return complain(words,
-                        "\"%.*s\": a name in braces has letters, digits, \"_\" and \"-\", as in "
-                        "/rooms/{room}",
-                        PATH_SHOWN, path);
+        return teller_words(
+            words,
+            "\"%.*s\": a name in braces has letters, digits, \"_\" and \"-\", as in "
+            "/rooms/{room}",
+            PATH_SHOWN, path);
     for (size_t i = 0; i < rule->count; i++) {
         params += rule->part[i].is_param;
         if (rule->part[i].is_param && bytes_equal(rule->part[i].text, name))
-            return complain(words, "\"%.*s\" names {%.*s} twice; give each segment its own name",
-                            PATH_SHOWN, path, (int)(name.len < 40 ? name.len : 40),
-                            (const char *)name.at);
+            return teller_words(
+                words, "\"%.*s\" names {%.*s} twice; give each segment its own name", PATH_SHOWN,
+                path, (int)(name.len < 40 ? name.len : 40), (const char *)name.at);
     }
     if (params == ROUTE_PARAMS_MAX)
-        return complain(words, "\"%.*s\" has more than %d names in braces", PATH_SHOWN, path,
-                        ROUTE_PARAMS_MAX);
+        return teller_words(words, "\"%.*s\" has more than %d names in braces", PATH_SHOWN, path,
+                            ROUTE_PARAMS_MAX);
     rule->part[rule->count++] = (struct part){name, true};
     return 0;
 }
@@ -155,11 +149,11 @@ static int compile_segment(struct route_rule *rule, struct bytes slashed, uint8_
     if (segment.len && has_brace(segment))
         return compile_param(rule, segment, path, words);
     if (!url_path_normalise(slashed, *memory, &one))
-        return complain(words, "\"%.*s\" holds \"..\", %%00 or an escape that is none", PATH_SHOWN,
-                        path);
+        return teller_words(words, "\"%.*s\" holds \"..\", %%00 or an escape that is none",
+                            PATH_SHOWN, path);
     if (segment.len && one.segment[0].len == 0)
-        return complain(words, "\"%.*s\" holds \".\"; requests are matched without it", PATH_SHOWN,
-                        path);
+        return teller_words(words, "\"%.*s\" holds \".\"; requests are matched without it",
+                            PATH_SHOWN, path);
     *memory += one.segment[0].len;
     rule->part[rule->count++] = (struct part){one.segment[0], false};
     return 0;
@@ -171,18 +165,20 @@ static int compile_path(struct route_rule *rule, const char *path, uint8_t *memo
 
     rule->path_text = path;
     if (rest.len > PATH_BYTES_MAX)
-        return complain(words, "\"%.*s...\" is longer than %d bytes", PATH_SHOWN / 2, path,
-                        PATH_BYTES_MAX);
+        return teller_words(words, "\"%.*s...\" is longer than %d bytes", PATH_SHOWN / 2, path,
+                            PATH_BYTES_MAX);
     if (rest.len == 0 || rest.at[0] != '/')
-        return complain(words, "\"%.*s\" must begin with a slash, as in /rooms", PATH_SHOWN, path);
+        return teller_words(words, "\"%.*s\" must begin with a slash, as in /rooms", PATH_SHOWN,
+                            path);
     if (memchr(rest.at, '?', rest.len) || memchr(rest.at, '#', rest.len))
-        return complain(words, "\"%.*s\": a path has no query; leave it out from \"?\" or \"#\" on",
-                        PATH_SHOWN, path);
+        return teller_words(words,
+                            "\"%.*s\": a path has no query; leave it out from \"?\" or \"#\" on",
+                            PATH_SHOWN, path);
     while (rest.len) {
         size_t end = bytes_find(rest, bytes_of("/"), 1);
         if (rule->count == URL_SEGMENTS_MAX)
-            return complain(words, "\"%.*s\" has more than %d segments", PATH_SHOWN, path,
-                            URL_SEGMENTS_MAX);
+            return teller_words(words, "\"%.*s\" has more than %d segments", PATH_SHOWN, path,
+                                URL_SEGMENTS_MAX);
         int error = compile_segment(rule, bytes_slice(rest, 0, end), &memory, path, words);
         if (error)
             return error;
@@ -216,8 +212,8 @@ static int compile(struct route_rule *rule, const struct route_match *match, cha
     if (!rule->memory || !rule->part)
         return -ENOMEM;
     if (match->path && match->prefix)
-        return complain(words,
-                        "a route has `path` (the whole path) or `prefix`, not both: leave one out");
+        return teller_words(
+            words, "a route has `path` (the whole path) or `prefix`, not both: leave one out");
     int error = match->host ? compile_host(rule, match->host, rule->memory, words) : 0;
     if (!error && path)
         error = compile_path(rule, path, rule->memory + host_len, words);

@@ -16,3 +16,13 @@ int teller_complain(const struct teller *teller, const char *format, ...)
     teller->tell(teller->to, teller->mark, words);
     return -EINVAL;
 }
+
+int teller_words(char words[256], const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(words, 256, format, args);
+    va_end(args);
+    return -EINVAL;
+}

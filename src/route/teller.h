@@ -9,6 +9,8 @@ struct teller {
     struct mark mark;
 };
 
+/* Into the words of a caller that tells them itself; returns -EINVAL. */
+__attribute__((format(printf, 2, 3))) int teller_words(char words[256], const char *format, ...);
 /* Tells it; returns -EINVAL, which is what its caller returns. */
 __attribute__((format(printf, 2, 3))) int teller_complain(const struct teller *teller,
                                                           const char *format, ...);

@@ -3,10 +3,11 @@
  * writing needs no questions. */
 #include "route/template.h"
 
+#include "route/teller.h"
+
 #include "base/check.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,16 +75,6 @@ struct template
     struct piece piece[PIECES_MAX];
 };
 
-__attribute__((format(printf, 2, 3))) static int complain(char words[256], const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(words, 256, format, args);
-    va_end(args);
-    return -EINVAL;
-}
-
 /* --- compiling ---------------------------------------------------------------------------------
  */
 
@@ -106,14 +97,14 @@ static bool is_url_byte(uint8_t c)
 static int add_piece(struct template *template, enum kind kind, struct bytes text, char words[256])
 {
     if (template->count == PIECES_MAX)
-        return complain(words, "more than %d pieces are too many for one text", PIECES_MAX);
+        return teller_words(words, "more than %d pieces are too many for one text", PIECES_MAX);
     template->piece[template->count++] = (struct piece){kind, text};
     return 0;
 }
 
 static int unknown_name(struct bytes name, char words[256])
 {
-    return complain(
+    return teller_words(
         words,
         "there is no {%.*s}; known are method, scheme, host, path, rest, query, client, "
         "server, pool, route, request_id, header.N, cookie.N, query.N, path.N, jwt.N; "
@@ -131,12 +122,13 @@ static int compile_name(struct template *template, struct bytes name, enum templ
         if (!bytes_equal(head, bytes_of(known[i].name)))
             continue;
         if (!(known[i].uses & 1u << use))
-            return complain(words, "{%s} is not known here: %s", known[i].name, known[i].elsewhere);
+            return teller_words(words, "{%s} is not known here: %s", known[i].name,
+                                known[i].elsewhere);
         if (known[i].kind >= HEADER_N && known[i].kind != JWT_N && !http1_is_token(tail))
-            return complain(words, "{%.*s}: a name is wanted behind the dot", (int)dot + 1,
-                            (const char *)name.at);
+            return teller_words(words, "{%.*s}: a name is wanted behind the dot", (int)dot + 1,
+                                (const char *)name.at);
         if (known[i].kind == JWT_N && (!tail.len || !is_printable(tail)))
-            return complain(words, "{jwt.}: a claim's name is wanted behind the dot");
+            return teller_words(words, "{jwt.}: a claim's name is wanted behind the dot");
         return add_piece(template, known[i].kind, tail, words);
     }
     return unknown_name(name, words);
@@ -159,10 +151,10 @@ static int compile_literal(struct template *template, struct bytes *rest, uint8_
     struct bytes text = {from, (size_t)(*memory - from)};
     for (size_t i = 0; template->is_url && i < text.len; i++)
         if (!is_url_byte(text.at[i]))
-            return complain(words,
-                            "byte %zu of a literal part may not stand in a URL: write it as "
-                            "%%%02X",
-                            i + 1, text.at[i]);
+            return teller_words(words,
+                                "byte %zu of a literal part may not stand in a URL: write it as "
+                                "%%%02X",
+                                i + 1, text.at[i]);
     return text.len ? add_piece(template, LITERAL, text, words) : 0;
 }
 
@@ -174,14 +166,14 @@ static int compile(struct template *template, struct bytes rest, enum template_u
 
     while (!error && rest.len) {
         if (rest.at[0] == '}' && (rest.len < 2 || rest.at[1] != '}'))
-            return complain(words, "a \"}\" without \"{\"; write }} for one that is meant");
+            return teller_words(words, "a \"}\" without \"{\"; write }} for one that is meant");
         if (rest.at[0] != '{' || (rest.len > 1 && rest.at[1] == '{')) {
             error = compile_literal(template, &rest, &memory, words);
             continue;
         }
         size_t end = bytes_find(rest, bytes_of("}"), 0);
         if (end == rest.len)
-            return complain(words, "a \"{\" without \"}\"; write {{ for one that is meant");
+            return teller_words(words, "a \"{\" without \"}\"; write {{ for one that is meant");
         memcpy(memory, rest.at + 1, end - 1);
         error = compile_name(template, (struct bytes){memory, end - 1}, use, words);
         memory += end - 1;
@@ -193,9 +185,10 @@ static int compile(struct template *template, struct bytes rest, enum template_u
 static int make(struct bytes text, struct template **ret_template, char words[256])
 {
     if (text.len > TEXT_BYTES_MAX)
-        return complain(words, "more than %d bytes are too many for one text", TEXT_BYTES_MAX);
+        return teller_words(words, "more than %d bytes are too many for one text", TEXT_BYTES_MAX);
     if (!is_printable(text))
-        return complain(words, "a control character (a line break, perhaps) may not stand here");
+        return teller_words(words,
+                            "a control character (a line break, perhaps) may not stand here");
     struct template *template = calloc(1, sizeof *template);
     if (!template)
         return -ENOMEM;

@@ -52,6 +52,7 @@ routes:
     headers: { request: { set: { X-User: "{jwt.sub}", X-Roles: "{jwt.realm.roles}" } } }
   - { match: { prefix: /secret }, pool: web, access: { jwt: { keys: { file: secret }, from: header.X-Token } } }
   - { match: { prefix: /pem }, pool: web, access: { jwt: { keys: { file: rsa.pem } } } }
+  - { match: { prefix: /auth/many }, pool: web, headers: { request: { set: { X-Level: plain } } }, access: { auth: { url: "http://127.0.0.1:${authPort}/check", copy: X-User } } }
   - { match: { prefix: /auth/open }, pool: web, access: { auth: { url: "http://127.0.0.1:${authPort}/check", copy: X-User, timeout: 1500ms, fail: open } } }
   - { match: { prefix: /auth }, pool: web, access: { auth: { url: "http://127.0.0.1:${authPort}/check?q", copy: [ X-User, X-Role ], timeout: 1500ms } } }
   - { match: { prefix: /dead/open }, pool: web, access: { auth: { url: "http://127.0.0.1:${dead}", fail: open, copy: X-User } } }
@@ -158,6 +159,12 @@ test('auth: 2xx passes, and what it says goes to the server instead of what the 
   assert.deepEqual([method, url, headers.host], ['GET', '/check?q', `127.0.0.1:${authPort}`])
   assert.deepEqual([headers['x-original-method'], headers['x-original-uri'], headers['x-forwarded-host'], headers['x-forwarded-for'], headers.cookie], ['POST', '/auth/a?word=yes', 'x', '127.0.0.1', 'sid=1'])
   assert.deepEqual([headers['content-length'], headers['x-secret']], [undefined, undefined])
+})
+test('however often a client says a name, the others are left out as well', async () => {
+  const got = await get('/auth/many?word=yes', 'X-User: root\r\n'.repeat(80) + 'X-Level: admin\r\nX_Level: admin\r\n')
+  assert.equal(got.status, 200)
+  assert.deepEqual(server.requests.at(-1).head.match(/^x[-_](user|level): .*$/gim).map(line => line.replace(/: .*/, '')).sort(), ['X-Level', 'X-User'])
+  assert.doesNotMatch(server.requests.at(-1).head, /admin|root/)
 })
 test('auth: a handshake is asked about as well', async () => {
   asked.length = 0

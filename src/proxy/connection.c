@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Static_assert(sizeof(struct connection) <= 760, "the price of an idle connection is a promise");
+_Static_assert(sizeof(struct connection) <= 752, "the price of an idle connection is a promise");
 
 #define RECLAIM_USEC 1000000u
 
@@ -49,7 +49,7 @@ void connection_entered(struct flow *flow)
 void connection_forget_trail(struct connection *c)
 {
     c->trail.count = 0;
-    free(TAKE(c->given_id));
+    free(TAKE(c->claimed));
     connection_entered(&c->flow);
 }
 
@@ -60,15 +60,17 @@ struct tls_context *connection_tls(const struct connection *c)
     return gate->tls ? gate->tls[worker_of(&c->flow)->runner.number] : NULL;
 }
 
-int connection_set_from(struct connection *c, const struct address *from)
+int connection_claim(struct connection *c, const struct address *from, struct bytes id)
 {
-    free(TAKE(c->from));
-    if (address_equal(from, &c->peer))
+    free(TAKE(c->claimed));
+    if (!id.len && address_equal(from, &c->peer))
         return 0;
-    c->from = malloc(sizeof *c->from);
-    if (!c->from)
+    c->claimed = calloc(1, sizeof *c->claimed + id.len + 1);
+    if (!c->claimed)
         return -ENOMEM;
-    *c->from = *from;
+    c->claimed->from = *from;
+    if (id.len)
+        memcpy(c->claimed->id, id.at, id.len);
     return 0;
 }
 
@@ -202,8 +204,8 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
     reason_letters(reason, connection_phase(c, last_working_step(c)), texts->letters);
     fields.reason = text(reason_row(reason)->name);
     fields.letters = text(texts->letters);
-    if (c->given_id) {
-        fields.request_id = text(c->given_id);
+    if (connection_given_id(c)) {
+        fields.request_id = text(connection_given_id(c));
     } else if (c->request_id) {
         bytes_write_hex(c->request_id, texts->request_id);
         texts->request_id[16] = '\0';
@@ -264,8 +266,7 @@ void connection_end(struct connection *c)
     if (c->owns_rest)
         keepalive_forget(&proxy_of(&c->flow)->keepalive, c->flow.number);
     free(TAKE(c->choice));
-    free(TAKE(c->from));
-    free(TAKE(c->given_id));
+    free(TAKE(c->claimed));
     c->introduction = introduction_free(c->introduction);
     list_remove(&c->node);
     c->snapshot = snapshot_unref(c->snapshot);

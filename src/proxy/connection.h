@@ -16,6 +16,13 @@ struct trail {
     uint8_t count;
 };
 
+/* What a request says of itself, and we believe: whom it is from, where trusted proxies name
+ * another than the peer, and its own X-Request-Id. */
+struct claimed {
+    struct address from;
+    char id[]; /* "": none */
+};
+
 struct connection {
     struct flow flow;
     struct list node; /* in proxy.connections */
@@ -27,10 +34,7 @@ struct connection {
     struct server *chosen;             /* a seat on it is taken; NULL: none */
     struct choice *choice;             /* why; NULL: not yet, or no memory */
     struct introduction *introduction; /* by the proxy in front; NULL: none, or not yet */
-    char *given_id; /* the request's own X-Request-Id, instead of request_id; NULL: none */
-    /* Whom the present request is from, where trusted proxies name another than the peer; NULL:
-     * the peer. */
-    struct address *from;
+    struct claimed *claimed;           /* by the present request; NULL: nothing that counts */
     uint64_t opened_usec;
     uint64_t request_id;
     uint32_t handshake_usec; /* from the request's first byte to the 101's last */
@@ -52,11 +56,17 @@ static inline struct connection *connection_of(struct flow *flow)
 
 static inline const struct address *connection_from(const struct connection *c)
 {
-    return c->from ? c->from : &c->peer;
+    return c->claimed ? &c->claimed->from : &c->peer;
 }
 
-/* 0 or -ENOMEM. */
-int connection_set_from(struct connection *c, const struct address *from);
+/* The request's own id; NULL: it has none. */
+static inline const char *connection_given_id(const struct connection *c)
+{
+    return c->claimed && c->claimed->id[0] ? c->claimed->id : NULL;
+}
+
+/* Remembers both for the present request. 0 or -ENOMEM. */
+int connection_claim(struct connection *c, const struct address *from, struct bytes id);
 
 /* Whose servers are asked; NULL: not known yet, or none is. */
 static inline struct pool *connection_pool(const struct connection *c)

@@ -346,7 +346,7 @@ static struct facts facts_of(const struct exchange *h, char client[IP_TEXT_BYTES
         .server = bytes_from(server, bytes_find(server, bytes_of("/"), 0) + 1),
         .pool = pool ? bytes_of(pool_name(pool)) : (struct bytes){0},
         .route = bytes_of(h->route->name),
-        .request_id = bytes_of(c->given_id ? c->given_id : h->request_id),
+        .request_id = bytes_of(connection_given_id(c) ? connection_given_id(c) : h->request_id),
         .request = &h->request_head,
         .params = &h->params,
         .claim = h->claim,

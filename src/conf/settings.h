@@ -76,6 +76,101 @@ struct certificate_settings {
         *key; /* paths, relative ones already joined to the directory of the naming file */
 };
 
+enum check_kind { CHECK_TCP, CHECK_HTTP, CHECK_WEBSOCKET, CHECK_KINDS };
+
+/* One way of asking a server how it is. */
+struct check_settings {
+    struct mark mark;
+    bool is_on;
+    uint64_t interval, fast_interval, timeout; /* fast: while what is known may be changing */
+    uint64_t rise, fall;                       /* answers in a row that change the verdict */
+    const char *path, *host;   /* http, websocket; host NULL: the route's, or ours */
+    const char *status;        /* http: "200-399", or several with commas */
+    bool ping;                 /* websocket: a ping must get its pong */
+    const char *send, *expect; /* websocket: a text message, and what is answered; or NULL */
+};
+
+/* What requests themselves tell of a server. */
+struct passive_settings {
+    bool is_on;
+    uint64_t failures, window; /* so many within so long */
+    uint64_t slow;             /* a handshake that takes longer has failed; 0: none does */
+    uint64_t early;            /* a reset so soon after the handshake is a failure; 0: none is */
+    uint64_t eject, eject_max; /* doubles from the one to the other */
+    uint64_t max_ejected;      /* percent of the pool's servers */
+};
+
+struct admission_settings { /* handshakes */
+    struct rate rate;       /* count 0: no limit */
+    uint64_t burst, queue;
+};
+
+enum on_down { ON_DOWN_KEEP, ON_DOWN_CLOSE, ON_DOWN_DRAIN };
+
+enum store_kind { STORE_MEMORY, STORE_REDIS };
+enum store_fail { STORE_FAIL_OPEN, STORE_FAIL_CLOSED };
+
+struct store_settings { /* `stores` */
+    struct mark mark;
+    const char *name;
+    enum store_kind kind;
+    const char
+        *redis; /* redis://[user:password@]host:port/db, or redis+sentinel://h:p,h:p/MASTER/db */
+    struct mark redis_mark;
+    uint64_t timeout, ttl;
+    uint64_t entries; /* memory: most that it holds */
+    enum store_fail fail;
+};
+
+enum on_move { ON_MOVE_LEAVE, ON_MOVE_DRAIN };
+
+struct larger_settings {
+    struct mark mark;
+    const char *match; /* "vip-*" */
+    uint64_t servers;
+};
+
+struct shard_settings {
+    struct mark mark;
+    const char *key; /* NULL: the route is not sharded */
+    uint64_t servers;
+    struct larger_settings *larger;
+    size_t larger_count;
+    enum on_move on_move;
+};
+
+enum sticky_kind {
+    STICKY_NONE,
+    STICKY_COOKIE, /* ours, inserted */
+    STICKY_QUERY,
+    STICKY_LEARN, /* the application's own */
+    STICKY_SOURCE,
+    STICKY_SOCKET_IO
+};
+enum same_site { SAME_SITE_LAX, SAME_SITE_STRICT, SAME_SITE_NONE };
+
+struct sticky_settings {
+    struct mark mark;
+    enum sticky_kind kind;
+    const char *name; /* of the cookie or the query's parameter; learn: "cookie.N" or "header.N" */
+    uint64_t source_bits; /* of an IPv4 address; an IPv6 one counts by /64 or fewer */
+    const char *store;    /* NULL: none */
+    size_t store_index;   /* in settings.stores */
+    enum same_site same_site;
+    bool secure, http_only;
+    const char *path;
+    uint64_t max_age; /* 0: until the browser ends */
+};
+
+struct guard_settings {
+    struct mark mark;
+    bool is_on;
+    uint64_t max_message; /* bytes; 0: no limit */
+    struct rate messages; /* of the client */
+    uint64_t ping, pong;
+    bool close_at_expiry;
+};
+
 struct listener_settings {
     struct mark mark; /* of `listen` */
     const char *listen;
@@ -86,6 +181,9 @@ struct listener_settings {
     enum proxy_in proxy_in;           /* proxy_protocol */
     const char *tcp_pool;             /* NULL: HTTP is spoken here, or TLS passes through */
     struct route_settings *tcp_route; /* for `tcp`, made up of general settings; else NULL */
+    const char *sessions;             /* a store whose entries are read and written here; or NULL */
+    size_t sessions_index;            /* in settings.stores */
+    struct mark sessions_mark;
     struct mark tcp_mark, proxy_mark;
 };
 
@@ -93,6 +191,7 @@ struct server_settings {
     struct mark mark;
     const char *address;
     uint64_t weight, max_connections;
+    bool backup; /* serves when no other can */
 };
 
 struct pool_settings {
@@ -102,8 +201,20 @@ struct pool_settings {
     enum proxy_out proxy_out; /* proxy_protocol */
     enum on_removed on_removed;
     uint64_t keepalive_idle, keepalive_max;
-    struct server_settings *servers;
+    struct server_settings *servers; /* none where they are discovered */
     size_t server_count;
+    const char *dns;  /* "name:port": the servers are its addresses; NULL: not so */
+    const char *file; /* one "ADDRESS [weight=N]" a line; NULL: not so */
+    struct mark discovery_mark;
+    uint64_t discovered_weight, discovered_max_connections;
+    const char *hash; /* what hashing balancers look at */
+    struct mark hash_mark;
+    uint64_t slow_start, panic; /* microseconds; percent */
+    struct admission_settings admission, admission_pool;
+    struct check_settings checks[CHECK_KINDS];
+    struct passive_settings passive;
+    enum on_down on_down;
+    uint64_t drain_over, drain_code; /* code: 1001 or 1012 */
 };
 
 /* A field of the request; of several with that name, one line does. */
@@ -178,6 +289,9 @@ struct route_settings {
     struct timeouts timeouts;    /* the global ones, with the route's own laid over them */
     struct access_settings access;
     struct rate_settings rate;
+    struct shard_settings shard;
+    struct sticky_settings sticky;
+    struct guard_settings guard;
 };
 
 struct settings {
@@ -203,6 +317,9 @@ struct settings {
     size_t listener_count;
     struct pool_settings *pools;
     size_t pool_count;
+    struct store_settings *stores;
+    size_t store_count;
+    struct texts sticky_keys; /* what sticky cookies are sealed with, the first; all open them */
     enum on_removed on_removed;
     uint64_t lifetime_jitter; /* percent */
     struct error_page_settings *error_pages;
@@ -228,6 +345,7 @@ struct conf_source {
      */
     bool (*is_address)(const char *text);
     bool (*is_endpoint)(const char *text);
+    bool (*is_key)(const char *text); /* hash, shard.key, sticky.learn: "cookie.uid" */
     bool (*is_match)(const char *host, const char *path, const char *prefix, char ret_words[256]);
     /* Tells what is wrong in what a route does. */
     void (*judge)(const struct route_settings *route,

@@ -78,11 +78,12 @@ static json_t *view_choice(const struct connection *c)
     candidates = json_array();
     set(json, "balancer", text(pool_balancer(connection_pool(c))->name));
     set(json, "because", text(pool_balancer(connection_pool(c))->because));
+    set(json, "how", text(choice->how == CHOICE_STICKY ? "sticky" : "balanced"));
     set(json, "servers", number(choice->candidates));
     for (unsigned i = 0; i < choice->seen_count; i++) {
         const struct choice_seen *seen = &choice->seen[i];
         json_t *one = json_object();
-        set(one, "server", text(pool_server(connection_pool(c), seen->member)->name));
+        set(one, "server", text(members_server(choice->members, seen->member)->name));
         set(one, "active", number(seen->active));
         set(one, "weight", number(seen->weight));
         set(one, "open", json_boolean(seen->is_open));

@@ -278,10 +278,9 @@ static const struct route *say_routes(const struct snapshot *snapshot,
 
 static void say_choice(struct pool *pool)
 {
-    const struct tried none = {0};
+    const struct pool_ask ask = {.is_handshake = true};
     struct choice *choice = NULL;
-    size_t member = 0;
-    struct server *server = pool_pick(pool, &none, &member, &choice);
+    struct server *server = pool_pick(pool, &ask, &choice);
 
     static const char *const headers[] = {"", ", told by PROXY v1", ", told by PROXY v2",
                                           ", told by PROXY v2 with CRC32C"};
@@ -293,13 +292,15 @@ static void say_choice(struct pool *pool)
                pool_weight(pool, i));
         if (pool_max_connections(pool, i))
             printf(", at most %u connections", pool_max_connections(pool, i));
-        printf("%s\n", server && member == i ? "  <- chosen when nothing is connected" : "");
+        printf("%s\n", server && server == pool_server(pool, i)
+                           ? "  <- chosen when nothing is connected"
+                           : "");
     }
     if (server) {
         printf("why        %s (%s)\n", pool_balancer(pool)->because, pool_balancer(pool)->name);
         pool_release(server);
     }
-    free(choice);
+    choice_free(choice);
 }
 
 /* All of them, by weight, and what becomes of a request that goes to each. */

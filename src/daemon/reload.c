@@ -112,6 +112,7 @@ static void put_in_force(struct house *house, struct snapshot *take_snapshot,
     arrival_unref(swap->arrival);
     snapshot_unref(house->snapshot);
     house->snapshot = take_snapshot;
+    snapshot_in_force(take_snapshot);
     house->configured_wall_usec = sys_wall_usec();
 }
 

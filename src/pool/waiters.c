@@ -9,17 +9,22 @@
 #include "pool/pool_priv.h"
 
 #include "base/check.h"
+#include "sys/sys.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+#define SOON_USEC 500u /* no waiter asks more often */
 
 struct waiter {
     struct queued queued;
     struct pool *pool; /* counted */
     struct flow *flow; /* NULL: it has left */
     struct tried tried;
+    struct pool_ask ask; /* its `tried` is ours, its `wanted` counted */
     struct server *seat; /* given, with its reference; the owner's once the letter has come */
-    size_t member;
     struct choice *choice;
+    unsigned ticket; /* how many had joined before it */
     bool has_letter; /* it has arrived */
 };
 
@@ -27,7 +32,8 @@ static void waiter_free(struct waiter *waiter)
 {
     if (waiter->seat)
         pool_release(waiter->seat);
-    free(waiter->choice);
+    choice_free(waiter->choice);
+    server_unref(waiter->ask.wanted);
     pool_unref(waiter->pool);
     free(waiter);
 }
@@ -47,12 +53,14 @@ static void join(struct waiter *waiter, struct queue *queue)
 {
     queue_add_last(queue, &waiter->queued);
     atomic_fetch_add(&waiter->pool->waiting, 1);
+    waiter->ticket = waiter->pool->tickets++;
 }
 
 static void part(struct waiter *waiter, struct queue *queue)
 {
     queue_remove(queue, &waiter->queued);
     atomic_fetch_sub(&waiter->pool->waiting, 1);
+    waiter->pool->gone++;
 }
 
 /* The longest waiter of a pool holds up those behind him in it, even when one of them could be
@@ -63,6 +71,7 @@ void pool_serve(struct pool_state *state)
     struct queue *queue = &state->queue;
     struct queued *queued, *next;
     unsigned held_up = 0; /* waiters of pools that have no seat for their first */
+    uint64_t now = sys_now_usec();
 
     queue_lock(queue);
     state->round++;
@@ -73,7 +82,8 @@ void pool_serve(struct pool_state *state)
         next = queue_next(queue, queued);
         if (pool->full_round == state->round)
             continue;
-        waiter->seat = pool_try(pool, &waiter->tried, &waiter->member, &waiter->choice);
+        waiter->ask.now_usec = now;
+        waiter->seat = pool_try(pool, &waiter->ask, &waiter->choice);
         if (waiter->seat) {
             part(waiter, queue);
             queue_wake(queued);
@@ -91,15 +101,27 @@ void pool_serve_waiters(struct pool *pool)
         pool_serve(pool->state);
 }
 
-struct waiter *pool_wait(struct pool *pool, const struct tried *tried, struct flow *flow)
+static bool is_crowded(const struct pool *pool, const struct pool_ask *ask)
 {
-    struct waiter *waiter = calloc(1, sizeof *waiter);
+    return ask->is_handshake && pool->policy.queue_max &&
+           atomic_load(&pool->waiting) >= pool->policy.queue_max;
+}
 
+int pool_wait(struct pool *pool, const struct pool_ask *ask, struct flow *flow,
+              struct waiter **ret_waiter)
+{
+    if (is_crowded(pool, ask))
+        return -EBUSY;
+    struct waiter *waiter = calloc(1, sizeof *waiter);
     if (!waiter)
-        return NULL;
+        return -ENOMEM;
     waiter->pool = pool_ref(pool);
     waiter->flow = flow;
-    waiter->tried = *tried;
+    waiter->ask = *ask;
+    if (ask->tried)
+        waiter->tried = *ask->tried;
+    waiter->ask.tried = &waiter->tried;
+    waiter->ask.wanted = ask->wanted ? server_ref(ask->wanted) : NULL;
     waiter->queued.owner = &worker_of(flow)->mailbox;
     waiter->queued.mail.on_arrival = on_arrival;
     list_init(&waiter->queued.node);
@@ -108,22 +130,69 @@ struct waiter *pool_wait(struct pool *pool, const struct tried *tried, struct fl
     join(waiter, &pool->state->queue);
     queue_unlock(&pool->state->queue);
     pool_serve(pool->state);
-    return waiter;
+    *ret_waiter = waiter;
+    return 0;
 }
 
-struct server *waiter_take(struct waiter **take_waiter, size_t *ret_member,
-                           struct choice **ret_choice)
+struct server *waiter_take(struct waiter **take_waiter, struct choice **ret_choice)
 {
     struct waiter *waiter = *take_waiter;
 
     if (!waiter->has_letter)
         return NULL;
     struct server *seat = TAKE(waiter->seat);
-    *ret_member = waiter->member;
     if (ret_choice)
         *ret_choice = TAKE(waiter->choice);
     waiter_free(TAKE(*take_waiter));
     return seat;
+}
+
+/* --- time alone ---------------------------------------------------------------------------------
+ */
+
+static uint64_t soonest_usec(struct pool *pool, uint64_t now_usec)
+{
+    const struct pool_policy *policy = &pool->policy;
+    struct members *members = pool_members(pool);
+    uint64_t soonest = FOREVER, whole;
+
+    for (size_t i = 0; i < members->count; i++) {
+        const struct server *server = members->member[i].server;
+        uint64_t due = admission_due_usec(&policy->per_server, &server->admitted_nsec);
+        if (server_is_usable(server, now_usec) && due < soonest)
+            soonest = due;
+    }
+    members_unref(members);
+    whole = admission_due_usec(&policy->whole, &pool->state->admitted_nsec);
+    return soonest == FOREVER || whole > soonest ? whole : soonest;
+}
+
+/* Between two that are admitted, when all goes well. */
+static uint64_t pace_nsec(const struct pool *pool)
+{
+    unsigned usable = atomic_load_explicit(&pool->usable, memory_order_relaxed);
+    uint64_t pace = pool->policy.per_server.interval_nsec / (usable ? usable : 1);
+
+    return pace > pool->policy.whole.interval_nsec ? pace : pool->policy.whole.interval_nsec;
+}
+
+/* Each waiter comes when its own turn is likely, so that a thousand who wait cost one look for each
+ * that is admitted, and not a thousand. The first of them comes on time. */
+uint64_t waiter_due_usec(const struct waiter *waiter, uint64_t now_usec)
+{
+    struct pool *pool = waiter->pool;
+    unsigned before_it;
+
+    if (!waiter->ask.is_handshake || !pool_admits_slowly(pool) || waiter->has_letter)
+        return FOREVER;
+    queue_lock(&pool->state->queue);
+    before_it = waiter->ticket - pool->gone;
+    queue_unlock(&pool->state->queue);
+    if (before_it > atomic_load(&pool->waiting)) /* some left from behind it */
+        before_it = 0;
+    uint64_t soonest = soonest_usec(pool, now_usec);
+    uint64_t due = (soonest > now_usec ? soonest : now_usec) + before_it * pace_nsec(pool) / 1000;
+    return due > now_usec + SOON_USEC ? due : now_usec + SOON_USEC;
 }
 
 void waiter_leave(struct waiter *take_waiter)

@@ -265,7 +265,7 @@ void connection_end(struct connection *c)
     connection_release_hold(c);
     if (c->owns_rest)
         keepalive_forget(&proxy_of(&c->flow)->keepalive, c->flow.number);
-    free(TAKE(c->choice));
+    c->choice = choice_free(c->choice);
     free(TAKE(c->claimed));
     c->introduction = introduction_free(c->introduction);
     list_remove(&c->node);

@@ -115,6 +115,7 @@ static enum next choose_route(struct passthrough *p)
     if (proxy_of(&p->c.flow)->is_draining)
         return flow_leave(&p->c.flow, REASON_STOPPING);
     reach_begin(&p->hello->reach);
+    p->hello->reach.ask.is_handshake = true;
     p->hello->reach.server_name = p->hello->parsed.server_name;
     return NEXT;
 }

@@ -170,8 +170,8 @@ static void follow_removal(struct connection *c, const struct snapshot *snapshot
 {
     if (!c->is_tunnel)
         return;
-    const struct pool *pool = snapshot_pool(snapshot, pool_name(connection_pool(c)));
-    bool is_there = pool && pool_find(pool, &c->chosen->address);
+    struct pool *pool = snapshot_pool(snapshot, pool_name(connection_pool(c)));
+    bool is_there = pool && pool_has(pool, c->chosen);
     if (!is_there && c->route->settings->on_removed == ON_REMOVED_CLOSE)
         connection_close_tunnel(c, REASON_REMOVED);
 }
@@ -181,7 +181,7 @@ static bool is_configured(const struct server *server, const void *context)
     const struct snapshot *snapshot = context;
 
     for (size_t i = 0; i < snapshot->settings->pool_count; i++)
-        if (pool_find(snapshot->pools[i], &server->address) == server)
+        if (pool_has(snapshot->pools[i], server))
             return true;
     return false;
 }

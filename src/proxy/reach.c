@@ -12,16 +12,23 @@ void reach_begin(struct reach *reach)
     *reach = (struct reach){0};
 }
 
+void reach_want(struct reach *reach, struct server *server)
+{
+    server_unref(reach->wanted);
+    reach->wanted = reach->ask.wanted = server ? server_ref(server) : NULL;
+}
+
 void reach_end(struct reach *reach)
 {
     if (reach->waiter)
         waiter_leave(TAKE(reach->waiter));
+    reach_want(reach, NULL);
 }
 
-static void note_tried(struct reach *reach)
+static void note_tried(struct reach *reach, const struct server *server)
 {
-    if (reach->tried.count < ARRAY_LEN(reach->tried.member))
-        reach->tried.member[reach->tried.count++] = (uint32_t)reach->member;
+    if (reach->tried.count < ARRAY_LEN(reach->tried.id))
+        reach->tried.id[reach->tried.count++] = server->id;
 }
 
 enum next reach_redial(struct reach *reach, struct connection *c)
@@ -59,39 +66,60 @@ static enum next nothing_left(const struct reach *reach, struct connection *c)
     return flow_fail(&c->flow, reach->last_reason ? reach->last_reason : REASON_NO_SERVER);
 }
 
+/* Where time alone may bring its turn, it looks by itself; else it is told. */
 static enum next wait_in_queue(struct reach *reach, struct connection *c)
 {
-    c->chosen = waiter_take(&reach->waiter, &reach->member, &c->choice);
+    uint64_t within = c->route->deadlines.queue, now = now_of(&c->flow);
+    uint64_t until = within == FOREVER ? FOREVER : c->flow.entered_usec + within;
+
+    c->chosen = waiter_take(&reach->waiter, &c->choice);
     if (c->chosen)
         return connect_chosen(reach, c);
-    return flow_wait_notice(&c->flow, WITHIN(c->route->deadlines.queue, REASON_QUEUE_TOO_SLOW));
+    if (now >= until)
+        return flow_fail(&c->flow, REASON_QUEUE_TOO_SLOW);
+    uint64_t due = waiter_due_usec(reach->waiter, now);
+    if (due == FOREVER)
+        return flow_wait_notice(&c->flow, WITHIN(within, REASON_QUEUE_TOO_SLOW));
+    flow_wake_at(&c->flow, due < until ? due : until);
+    return flow_wait_notice(&c->flow, WITHIN(FOREVER, REASON_QUEUE_TOO_SLOW));
+}
+
+static enum next join_queue(struct reach *reach, struct connection *c)
+{
+    int error = pool_wait(connection_pool(c), &reach->ask, &c->flow, &reach->waiter);
+
+    if (error)
+        return flow_fail(&c->flow, error == -EBUSY ? REASON_QUEUE_FULL : REASON_NO_MEMORY);
+    return wait_in_queue(reach, c);
 }
 
 enum next reach_pick(struct reach *reach, struct connection *c)
 {
     struct pool *pool = connection_pool(c);
 
-    if (reach->waiter)
+    if (reach->waiter) {
+        pool_serve_waiters(pool);
         return wait_in_queue(reach, c);
+    }
     if (reach->attempts > c->snapshot->settings->retries)
         return nothing_left(reach, c);
 
-    free(TAKE(c->choice));
-    c->chosen = pool_pick(pool, &reach->tried, &reach->member, &c->choice);
+    c->choice = choice_free(c->choice);
+    reach->ask.tried = &reach->tried;
+    reach->ask.now_usec = now_of(&c->flow);
+    reach->ask.random = random_next(&proxy_of(&c->flow)->random);
+    if (!reach->has_hash)
+        reach->ask.hash = reach->ask.random * 0x9e3779b97f4a7c15u;
+    c->chosen = pool_pick(pool, &reach->ask, &c->choice);
     if (c->chosen)
         return connect_chosen(reach, c);
-    if (!pool_is_full(pool, &reach->tried))
-        return nothing_left(reach, c);
-    reach->waiter = pool_wait(pool, &reach->tried, &c->flow);
-    if (!reach->waiter)
-        return flow_fail(&c->flow, REASON_NO_MEMORY);
-    return wait_in_queue(reach, c);
+    return pool_may_wait(pool, &reach->ask) ? join_queue(reach, c) : nothing_left(reach, c);
 }
 
 void reach_give_up(struct reach *reach, struct connection *c, enum reason reason)
 {
     reach->last_reason = (uint8_t)reason;
-    note_tried(reach);
+    note_tried(reach, c->chosen);
     atomic_fetch_add_explicit(&c->chosen->failures_ever, 1, memory_order_relaxed);
     connection_close_server(c);
     connection_release_seat(c);

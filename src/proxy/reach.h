@@ -9,16 +9,20 @@ struct reach {
     struct dial dial;
     struct tried tried;
     struct waiter *waiter; /* NULL: not in the queue */
-    size_t member;         /* of the pool: the chosen one */
+    struct pool_ask ask;   /* the caller fills hash, shard and wanted after reach_begin */
+    struct server *wanted; /* counted: ask.wanted */
     unsigned attempts;
     struct bytes server_name; /* for the PROXY header: what a ClientHello asks for; borrowed */
     size_t introduced_bytes;  /* of that header, told already */
+    bool has_hash;            /* ask.hash is of something in the request */
     bool is_reused;           /* the connection had rested in keepalive */
     uint8_t last_reason;      /* why the last server was not reached; 0: none was tried */
 };
 
 void reach_begin(struct reach *reach); /* a new request: nothing is tried yet */
-void reach_end(struct reach *reach);   /* leaves the queue; harmless twice */
+/* The server that the request sticks to: until reach_end; NULL: none. */
+void reach_want(struct reach *reach, struct server *server);
+void reach_end(struct reach *reach); /* leaves the queue; harmless twice */
 
 /* For the step pick_server: takes a seat on c->route's pool, waiting in its queue if need be; then
  * takes a connection that rests in keepalive (is_reused), or starts to dial. */

@@ -79,6 +79,9 @@ snapshot_unref(struct snapshot *snapshot); /* any thread; accepts NULL, returns 
 
 struct pool *snapshot_pool(const struct snapshot *snapshot, const char *name); /* NULL: none */
 
+/* By the main thread, when every worker has heard of it: pool_in_force. */
+void snapshot_in_force(const struct snapshot *snapshot);
+
 /* Whether what comes from that address may name the client (PROXY protocol, X-Forwarded-For). */
 bool snapshot_trusts(const struct snapshot *snapshot, const struct ip *ip);
 

@@ -42,6 +42,7 @@ struct guest {
 FLOW(guest, GUEST_STEPS)
 
 static struct pool *pools[2]; /* two configurations */
+static struct members *all;   /* of both: the same servers */
 static struct door doors[WORKERS];
 static atomic_uint at_table[SERVERS], too_many, served, gave_up, doors_open;
 static sem_t all_gone;
@@ -51,18 +52,28 @@ static struct door *door_of(const struct guest *g)
     return container_of(worker_of(&g->flow), struct door, worker);
 }
 
+static size_t member_of(const struct server *server)
+{
+    size_t i = 0;
+
+    while (members_server(all, i) != server)
+        i++;
+    return i;
+}
+
 static enum next come(struct guest *g)
 {
+    const struct pool_ask ask = {.tried = &g->tried};
+
     if (!g->waiter)
-        g->seat = pool_pick(g->pool, &g->tried, &g->member, NULL);
-    if (!g->waiter && !g->seat) {
-        g->waiter = pool_wait(g->pool, &g->tried, &g->flow);
-        CHECK(g->waiter);
-    }
+        g->seat = pool_pick(g->pool, &ask, NULL);
+    if (!g->waiter && !g->seat)
+        CHECK(pool_wait(g->pool, &ask, &g->flow, &g->waiter) == 0);
     if (g->waiter)
-        g->seat = waiter_take(&g->waiter, &g->member, NULL);
+        g->seat = waiter_take(&g->waiter, NULL);
     if (!g->seat)
         return flow_wait_notice(&g->flow, WITHIN(g->patience_usec, REASON_QUEUE_TOO_SLOW));
+    g->member = member_of(g->seat);
     if (atomic_fetch_add(&at_table[g->member], 1) >= SEATS)
         atomic_fetch_add(&too_many, 1);
     return NEXT;
@@ -97,7 +108,8 @@ static void let_in(struct door *door)
     CHECK(g);
     g->pool = pools[random_below(&door->random, 2)];
     if (random_below(&door->random, 4) == 0)
-        g->tried = (struct tried){1, {(uint32_t)random_below(&door->random, SERVERS)}};
+        g->tried = (struct tried){
+            1, {members_server(all, (size_t)random_below(&door->random, SERVERS))->id}};
     g->patience_usec =
         random_below(&door->random, 4) == 0 ? FOREVER : 1000 * random_below(&door->random, 3);
     g->stay = (unsigned)random_below(&door->random, 40);
@@ -133,6 +145,7 @@ static void make_pools(const char *balancer)
     }
     EXPECT(pool_new("chat", balancer_find(balancer), spec, SERVERS, NULL, &pools[0]) == 0);
     EXPECT(pool_new("chat", balancer_find(balancer), spec, SERVERS, pools[0], &pools[1]) == 0);
+    all = pool_members(pools[1]);
 }
 
 static void open_door(struct door *door, unsigned number)
@@ -186,6 +199,7 @@ static void crowd_in(const char *balancer)
         EXPECT(pool_server(pools[0], i) == pool_server(pools[1], i));
         EXPECT(atomic_load(&pool_server(pools[0], i)->active) == 0 && at_table[i] == 0);
     }
+    members_unref(all);
     pool_unref(pools[0]);
     pool_unref(pools[1]);
 }

@@ -27,14 +27,16 @@ static struct guest *last_seated; /* by hand only */
 
 static enum next come(struct guest *g)
 {
+    const struct pool_ask ask = {.tried = &g->tried};
+
     if (!g->waiter && !g->has_seen_it_full)
-        g->seat = pool_pick(g->pool, &g->tried, &g->member, &g->choice);
+        g->seat = pool_pick(g->pool, &ask, &g->choice);
+    if (!g->waiter && !g->seat)
+        CHECK(pool_wait(g->pool, &ask, &g->flow, &g->waiter) == 0);
+    if (!g->seat)
+        g->seat = waiter_take(&g->waiter, &g->choice);
     if (g->seat)
-        return NEXT;
-    if (!g->waiter)
-        g->waiter = pool_wait(g->pool, &g->tried, &g->flow);
-    CHECK(g->waiter);
-    g->seat = waiter_take(&g->waiter, &g->member, &g->choice);
+        g->member = g->choice->seen[g->choice->chosen].member;
     return g->seat ? NEXT : flow_wait_notice(&g->flow, WITHIN(FOREVER, REASON_QUEUE_TOO_SLOW));
 }
 
@@ -52,7 +54,7 @@ static void guest_leave(struct guest *g)
     waiter_leave(g->waiter);
     if (g->seat)
         pool_release(g->seat);
-    free(g->choice);
+    choice_free(g->choice);
 }
 
 /* --- a house with two workers, turned by hand
@@ -147,7 +149,7 @@ TEST(a_freed_seat_goes_to_the_longest_waiter_on_whatever_worker)
         EXPECT(guest[i + 1]->member == 0 && guest[i + 1]->choice);
     }
     flow_stop(&guest[7]->flow, REASON_DONE);
-    struct server *seat = pool_pick(pool, &(struct tried){0}, &(size_t){0}, NULL);
+    struct server *seat = pool_pick(pool, &(struct pool_ask){0}, NULL);
     EXPECT(seat); /* no one waits any more: newcomers need no queue */
     pool_release(seat);
     close_house();
@@ -174,8 +176,7 @@ TEST(newcomers_do_not_overtake_who_waits)
 {
     struct pool *pool = pool_with(1, 1, NULL);
     struct guest *first, *second;
-    const struct tried none = {0};
-    size_t member;
+    const struct pool_ask any = {0};
 
     open_house();
     first = arrive(pool, 0);
@@ -185,7 +186,7 @@ TEST(newcomers_do_not_overtake_who_waits)
     /* A seat that someone gives back elsewhere: for a moment it is free, and the queue not yet
      * served. */
     atomic_fetch_sub(&first->seat->active, 1);
-    EXPECT(pool_pick(pool, &none, &member, NULL) == NULL && pool_is_full(pool, &none));
+    EXPECT(pool_pick(pool, &any, NULL) == NULL && pool_may_wait(pool, &any));
     pool_serve_waiters(pool);
     turn_all();
     EXPECT(last_seated == second);
@@ -286,7 +287,7 @@ TEST(a_waiter_gets_no_server_that_it_tried_and_holds_up_the_others_only_while_it
         on[g->member] = g;
     }
     picky = arrive(pool, 1);
-    picky->tried = (struct tried){.count = 1, .member = {0}};
+    picky->tried = (struct tried){.count = 1, .id = {pool_server(pool, 0)->id}};
     turn_all();
     other = arrive(pool, 0);
     turn_all();

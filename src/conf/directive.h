@@ -3,6 +3,9 @@
 
 #include "conf/tree.h"
 
+#define WORDS_BYTES 512 /* of an error or a hint */
+#define ERRORS_TOLD 100 /* those that follow are only counted */
+
 enum directive_type {
     TYPE_FLAG,    /* bool: yes or no */
     TYPE_NUMBER,  /* uint64_t */

@@ -57,6 +57,21 @@ static void check_tcp(struct loader *loader, const struct listener_settings *lis
                     "might ever come");
 }
 
+/* Its store is known: stores are loaded first. */
+static void check_sessions(struct loader *loader, struct listener_settings *listener)
+{
+    if (!listener->sessions)
+        return;
+    listener->sessions_index = find_store_named(loader, listener->sessions_mark,
+                                                "listeners.sessions", &listener->sessions);
+    if (listener->tcp_pool)
+        complain_at(loader, listener->tcp_mark, "leave one of the two out",
+                    "servers ask for their sessions here, by HTTP, and `tcp` speaks none");
+    if (listener->tls_mode == TLS_PASSTHROUGH)
+        complain_at(loader, listener->sessions_mark, "leave one of the two out",
+                    "servers ask for their sessions here, and passthrough hears nobody");
+}
+
 static void load_listener(struct loader *loader, const struct tree *element, void *ret_fields)
 {
     struct listener_settings *listener = ret_fields;
@@ -71,10 +86,12 @@ static void load_listener(struct loader *loader, const struct tree *element, voi
             complain_at(loader, element->mark, hint, "\"listen\" is missing");
         listener->tcp_mark = mark_of(element, "tcp");
         listener->proxy_mark = mark_of(element, "proxy_protocol");
+        listener->sessions_mark = mark_of(element, "sessions");
         if (child(element, "tls"))
             load_tls(loader, child(element, "tls"), listener);
     }
     check_tcp(loader, listener);
+    check_sessions(loader, listener);
     if (listener->listen && loader->source->is_endpoint &&
         !loader->source->is_endpoint(listener->listen))
         complain_at(loader, listener->mark, hint, "\"%s\" is no address to listen on",

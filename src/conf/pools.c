@@ -1,4 +1,4 @@
-/* The section `pools`: each by its tables, and its servers. */
+/* The section `pools`: each by its tables, and its servers, listed or to be discovered. */
 #include "conf/load.h"
 
 static void load_server(struct loader *loader, const struct tree *element, void *ret_fields)
@@ -57,6 +57,22 @@ static void check_balance(struct loader *loader, const struct tree *map,
                 settings_shown(loader->settings, &pool->balance));
 }
 
+static void load_servers(struct loader *loader, const struct tree_entry *entry,
+                         struct pool_settings *pool)
+{
+    const struct tree *servers = child(entry->value, "servers");
+
+    if (servers && servers->kind == TREE_MAP) {
+        load_discovered(loader, servers, pool);
+        return;
+    }
+    pool->servers = load_list(loader, servers, "servers", sizeof *pool->servers, load_server,
+                              &pool->server_count);
+    if (!pool->server_count)
+        complain_at(loader, entry->mark, "add servers: [ 127.0.0.1:9001 ]",
+                    "pool \"%s\" has no server", pool->name);
+}
+
 static void load_pool(struct loader *loader, const struct tree_entry *entry,
                       struct pool_settings *pool)
 {
@@ -65,6 +81,8 @@ static void load_pool(struct loader *loader, const struct tree_entry *entry,
     pool->on_removed = loader->settings->on_removed;
     section_preset(loader, &section_pool, pool);
     section_preset(loader, &section_pool_keepalive, pool);
+    section_preset(loader, &section_discovered, pool);
+    policy_preset_pool(loader, pool);
     section_load(loader, &section_pool, entry->value, pool);
     if (!is_good_name(pool->name))
         complain_at(loader, entry->mark, "use letters, digits, \"_\", \"-\" and \".\", 64 at most",
@@ -73,11 +91,8 @@ static void load_pool(struct loader *loader, const struct tree_entry *entry,
         return;
     check_balance(loader, entry->value, pool);
     section_load(loader, &section_pool_keepalive, child(entry->value, "keepalive"), pool);
-    pool->servers = load_list(loader, child(entry->value, "servers"), "servers",
-                              sizeof *pool->servers, load_server, &pool->server_count);
-    if (!pool->server_count)
-        complain_at(loader, entry->mark, "add servers: [ 127.0.0.1:9001 ]",
-                    "pool \"%s\" has no server", pool->name);
+    policy_load_pool(loader, entry->value, pool);
+    load_servers(loader, entry, pool);
 }
 
 void load_pools(struct loader *loader, const struct tree *whole)

@@ -18,7 +18,7 @@ static const struct directive top_rows[] = {
 #undef DIRECTIVES_top
 };
 SECTION(top, "", "include", "admin", "listeners", "timeouts", "tcp", "limits", "relay",
-        "trusted_proxies", "log", "pools", "routes", "error_pages")
+        "trusted_proxies", "log", "pools", "routes", "error_pages", "stores")
 
 #undef STRUCT
 #define STRUCT struct timeouts
@@ -132,7 +132,7 @@ static const struct directive pool_rows[] = {
 #include "conf/directives.def"
 #undef DIRECTIVES_pool
 };
-SECTION(pool, "pools", "servers", "keepalive")
+SECTION(pool, "pools", "servers", "keepalive", "health", "drain", "admission", "admission_pool")
 
 #undef STRUCT
 #define STRUCT struct pool_settings
@@ -163,7 +163,7 @@ static const struct directive route_rows[] = {
 #undef DIRECTIVES_route
 };
 SECTION(route, "routes", "match", "timeouts", "websocket", "relay", "pools", "respond", "redirect",
-        "headers", "access", "rate")
+        "headers", "access", "rate", "shard", "sticky", "guard")
 
 #undef STRUCT
 #define STRUCT struct route_settings
@@ -254,3 +254,154 @@ static const struct directive rate_rows[] = {
 #undef DIRECTIVES_rate
 };
 SECTION(rate, "rate")
+
+#undef STRUCT
+#define STRUCT struct pool_settings
+static const struct directive discovered_rows[] = {
+#define DIRECTIVES_discovered
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_discovered
+};
+SECTION(discovered, "servers")
+
+#undef STRUCT
+#define STRUCT struct admission_settings
+static const struct directive admission_rows[] = {
+#define DIRECTIVES_admission
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_admission
+};
+SECTION(admission, "admission")
+
+#undef STRUCT
+#define STRUCT struct check_settings
+static const struct directive check_rows[] = {
+#define DIRECTIVES_check
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_check
+};
+SECTION(check, "health")
+
+#undef STRUCT
+#define STRUCT struct check_settings
+static const struct directive check_http_rows[] = {
+#define DIRECTIVES_check_http
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_check_http
+};
+SECTION(check_http, "health.http", "interval", "fast_interval", "rise", "fall", "timeout")
+
+#undef STRUCT
+#define STRUCT struct check_settings
+static const struct directive check_websocket_rows[] = {
+#define DIRECTIVES_check_websocket
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_check_websocket
+};
+SECTION(check_websocket, "health.websocket", "interval", "fast_interval", "rise", "fall", "timeout")
+
+#undef STRUCT
+#define STRUCT struct passive_settings
+static const struct directive passive_rows[] = {
+#define DIRECTIVES_passive
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_passive
+};
+SECTION(passive, "health.passive")
+
+#undef STRUCT
+#define STRUCT struct pool_settings
+static const struct directive drain_rows[] = {
+#define DIRECTIVES_drain
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_drain
+};
+SECTION(drain, "drain")
+
+#undef STRUCT
+#define STRUCT struct shard_settings
+static const struct directive shard_rows[] = {
+#define DIRECTIVES_shard
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_shard
+};
+SECTION(shard, "shard", "larger")
+
+#undef STRUCT
+#define STRUCT struct larger_settings
+static const struct directive larger_rows[] = {
+#define DIRECTIVES_larger
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_larger
+};
+SECTION(larger, "shard.larger")
+
+#undef STRUCT
+#define STRUCT struct sticky_settings
+static const struct directive sticky_kind_rows[] = {
+#define DIRECTIVES_sticky_kind
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_sticky_kind
+};
+SECTION(sticky_kind, "sticky")
+
+#undef STRUCT
+#define STRUCT struct sticky_settings
+static const struct directive sticky_rows[] = {
+#define DIRECTIVES_sticky
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_sticky
+};
+SECTION(sticky, "sticky", "cookie", "query", "learn", "source", "preset", "same_site", "secure",
+        "http_only", "path", "max_age")
+
+#undef STRUCT
+#define STRUCT struct sticky_settings
+static const struct directive sticky_cookie_rows[] = {
+#define DIRECTIVES_sticky_cookie
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_sticky_cookie
+};
+SECTION(sticky_cookie, "sticky")
+
+#undef STRUCT
+#define STRUCT struct guard_settings
+static const struct directive guard_rows[] = {
+#define DIRECTIVES_guard
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_guard
+};
+SECTION(guard, "guard")
+
+#undef STRUCT
+#define STRUCT struct store_settings
+static const struct directive store_rows[] = {
+#define DIRECTIVES_store
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_store
+};
+SECTION(store, "stores", "memory")
+
+#undef STRUCT
+#define STRUCT struct store_settings
+static const struct directive store_memory_rows[] = {
+#define DIRECTIVES_store_memory
+#define ROW ROW_
+#include "conf/directives.def"
+#undef DIRECTIVES_store_memory
+};
+SECTION(store_memory, "stores.memory")

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define STICKY_KEY_BYTES 16 /* the least */
+
 /* --- routes
  * ---------------------------------------------------------------------------------------- */
 
@@ -142,6 +144,7 @@ static void load_route(struct loader *loader, const struct tree *element, void *
     section_preset(loader, &section_match, route);
     section_preset(loader, &section_websocket, route);
     access_preset(loader, route);
+    policy_preset_route(loader, route);
     section_load(loader, &section_route, element, route);
     if (element->kind != TREE_MAP)
         return;
@@ -153,6 +156,7 @@ static void load_route(struct loader *loader, const struct tree *element, void *
     load_timeouts(loader, child(element, "timeouts"), &route->timeouts, &route->lifetime_jitter);
     access_load(loader, element, route);
     load_action(loader, element, route);
+    policy_load_route(loader, element, route);
 }
 
 static bool is_same(const char *a, const char *b)
@@ -231,6 +235,7 @@ static void preset_route(struct loader *loader, struct route_settings *route, si
     section_preset(loader, &section_match, route);
     section_preset(loader, &section_websocket, route);
     access_preset(loader, route);
+    policy_preset_route(loader, route);
     copy_timeouts(loader, route);
     route->relay = settings->relay;
     route->pool = settings->pools[pool].name;
@@ -250,10 +255,11 @@ static void make_tcp_route(struct loader *loader, struct listener_settings *list
         preset_route(loader, listener->tcp_route, pool);
 }
 
+/* Whether no listener asks for a route. */
 static bool is_all_tcp(const struct settings *settings)
 {
     for (size_t i = 0; i < settings->listener_count; i++)
-        if (!settings->listeners[i].tcp_pool)
+        if (!settings->listeners[i].tcp_pool && !settings->listeners[i].sessions)
             return false;
     return settings->listener_count > 0;
 }
@@ -317,6 +323,29 @@ static void load_proxy(struct loader *loader, const struct tree *element, void *
     complain_network(loader, element->mark, "trusted_proxies", text);
 }
 
+static void check_resolvers(struct loader *loader, const struct texts *resolvers)
+{
+    for (size_t i = 0; i < resolvers->count && loader->source->is_address; i++)
+        if (resolvers->at[i][0] && !loader->source->is_address(resolvers->at[i]))
+            complain_at(loader, resolvers->marks[i],
+                        "write an address with port, such as 127.0.0.1:53 or \"[::1]:53\"",
+                        "resolver: \"%s\" will not do",
+                        settings_shown(loader->settings, &resolvers->at[i]));
+}
+
+/* They are never shown, wherever they stand. */
+static void load_secrets(struct loader *loader)
+{
+    const struct texts *keys = &loader->settings->sticky_keys;
+
+    for (size_t i = 0; i < keys->count; i++) {
+        settings_keep_secret(loader, &keys->at[i]);
+        if (keys->at[i][0] && strlen(keys->at[i]) < STICKY_KEY_BYTES)
+            complain_at(loader, keys->marks[i], "make one by: openssl rand -base64 32",
+                        "sticky_keys: a key has at least %d characters", STICKY_KEY_BYTES);
+    }
+}
+
 static void load_whole(struct loader *loader, const struct tree *whole)
 {
     struct settings *settings = loader->settings;
@@ -335,11 +364,17 @@ static void load_whole(struct loader *loader, const struct tree *whole)
                   sizeof *settings->trusted_proxies, load_proxy, &settings->trusted_proxy_count);
     load_error_pages(loader, child(whole, "error_pages"));
     load_relay(loader, child(whole, "relay"), &settings->relay);
+    load_secrets(loader);
+    check_resolvers(loader, &settings->resolvers);
+    load_stores(loader, child(whole, "stores"));
     load_listeners(loader, whole);
     load_pools(loader, whole);
-    for (size_t i = 0; i < settings->listener_count; i++)
-        if (settings->listeners[i].tcp_pool)
-            make_tcp_route(loader, &settings->listeners[i]);
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        if (!settings->listeners[i].tcp_pool)
+            continue;
+        make_tcp_route(loader, &settings->listeners[i]);
+        policy_check_tcp(loader, &settings->listeners[i]);
+    }
     if (child(whole, "routes"))
         settings->routes = load_list(loader, child(whole, "routes"), "routes",
                                      sizeof *settings->routes, load_route, &settings->route_count);

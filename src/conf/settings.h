@@ -207,8 +207,8 @@ struct pool_settings {
     const char *file; /* one "ADDRESS [weight=N]" a line; NULL: not so */
     struct mark discovery_mark;
     uint64_t discovered_weight, discovered_max_connections;
-    const char *hash; /* what hashing balancers look at */
-    struct mark hash_mark;
+    const char *hash;           /* what hashing balancers look at */
+    struct mark hash_mark;      /* of the pool where hash is left out */
     uint64_t slow_start, panic; /* microseconds; percent */
     struct admission_settings admission, admission_pool;
     struct check_settings checks[CHECK_KINDS];
@@ -319,6 +319,7 @@ struct settings {
     size_t pool_count;
     struct store_settings *stores;
     size_t store_count;
+    struct texts resolvers;   /* none: those of /etc/resolv.conf */
     struct texts sticky_keys; /* what sticky cookies are sealed with, the first; all open them */
     enum on_removed on_removed;
     uint64_t lifetime_jitter; /* percent */
@@ -347,6 +348,9 @@ struct conf_source {
     bool (*is_endpoint)(const char *text);
     bool (*is_key)(const char *text); /* hash, shard.key, sticky.learn: "cookie.uid" */
     bool (*is_match)(const char *host, const char *path, const char *prefix, char ret_words[256]);
+    /* Tells what is wrong in a file of servers, by line. */
+    void (*judge_servers)(struct bytes text,
+                          void (*tell)(void *to, unsigned line, const char *words), void *to);
     /* Tells what is wrong in what a route does. */
     void (*judge)(const struct route_settings *route,
                   void (*tell)(void *to, struct mark mark, const char *words), void *to);

@@ -1,19 +1,13 @@
 /* The configuration in force, written out from the same tables that read it. */
-#include "conf/sections.h"
+#include "conf/show.h"
 
 #include "base/check.h"
-#include "conf/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-struct out {
-    const struct settings *settings;
-    struct text text;
-};
-
 /* In double quotes, so that nothing in it means anything to YAML. */
-static void say_text(struct out *out, const char *text)
+void say_text(struct out *out, const char *text)
 {
     text_say(&out->text, "\"");
     for (; *text; text++) {
@@ -46,7 +40,7 @@ static void say_rate(struct out *out, const struct rate *rate)
         text_say(&out->text, "0");
 }
 
-static void say_value(struct out *out, const struct directive *row, const void *field)
+void say_value(struct out *out, const struct directive *row, const void *field)
 {
     enum directive_type type = row->type;
     char text[VALUE_CHARS];
@@ -92,9 +86,8 @@ static bool is_absent(const struct directive *row, const void *field)
     return (row->type == TYPE_TEXT || row->type == TYPE_PATH) && !*(const char *const *)field;
 }
 
-/* "key: value" of each row, separated by `between`. */
-static void say_rows(struct out *out, const struct section *section, const void *fields,
-                     const char *between)
+void say_rows(struct out *out, const struct section *section, const void *fields,
+              const char *between)
 {
     bool is_first = true;
 
@@ -106,6 +99,28 @@ static void say_rows(struct out *out, const struct section *section, const void 
         say_value(out, &section->rows[i], field);
         is_first = false;
     }
+}
+
+void say_shown(struct out *out, const char *const *text)
+{
+    say_text(out, settings_shown(out->settings, text));
+}
+
+bool has_any(const struct section *section, const void *fields)
+{
+    for (size_t i = 0; i < section->count; i++)
+        if (!is_absent(&section->rows[i], (const char *)fields + section->rows[i].offset))
+            return true;
+    return false;
+}
+
+void say_relay(struct out *out, const struct relay_settings *relay, const char *indent)
+{
+    if (!has_any(&section_relay, relay))
+        return;
+    text_say(&out->text, "%srelay: { ", indent);
+    say_rows(out, &section_relay, relay, ", ");
+    text_say(&out->text, " }\n");
 }
 
 static void say_listener(struct out *out, const struct listener_settings *listener)
@@ -125,6 +140,61 @@ static void say_listener(struct out *out, const struct listener_settings *listen
     text_say(&out->text, " }\n");
 }
 
+static void say_admission(struct out *out, const char *name,
+                          const struct admission_settings *admission)
+{
+    if (!admission->rate.count)
+        return;
+    text_say(&out->text, "    %s: { ", name);
+    say_rows(out, &section_admission, admission, ", ");
+    text_say(&out->text, " }\n");
+}
+
+/* What is on, each kind on a line of its own. */
+static void say_health(struct out *out, const struct pool_settings *pool)
+{
+    static const struct {
+        const char *name;
+        const struct section *section;
+    } kinds[CHECK_KINDS] = {
+        {"tcp", NULL}, {"http", &section_check_http}, {"websocket", &section_check_websocket}};
+    const char *before = "    health:\n";
+
+    for (size_t i = 0; i < CHECK_KINDS; i++) {
+        if (!pool->checks[i].is_on)
+            continue;
+        text_say(&out->text, "%s      %s: { ", before, kinds[i].name);
+        say_rows(out, &section_check, &pool->checks[i], ", ");
+        if (kinds[i].section) {
+            text_say(&out->text, ", ");
+            say_rows(out, kinds[i].section, &pool->checks[i], ", ");
+        }
+        text_say(&out->text, " }\n");
+        before = "";
+    }
+    if (!pool->passive.is_on)
+        return;
+    text_say(&out->text, "%s      passive: { ", before);
+    say_rows(out, &section_passive, &pool->passive, ", ");
+    text_say(&out->text, " }\n");
+}
+
+static void say_servers(struct out *out, const struct pool_settings *pool)
+{
+    if (pool->dns || pool->file) {
+        text_say(&out->text, "    servers: { ");
+        say_rows(out, &section_discovered, pool, ", ");
+        text_say(&out->text, " }\n");
+        return;
+    }
+    text_say(&out->text, "    servers:\n");
+    for (size_t i = 0; i < pool->server_count; i++) {
+        text_say(&out->text, "      - { ");
+        say_rows(out, &section_server, &pool->servers[i], ", ");
+        text_say(&out->text, " }\n");
+    }
+}
+
 static void say_pool(struct out *out, const struct pool_settings *pool)
 {
     text_say(&out->text, "  ");
@@ -133,159 +203,34 @@ static void say_pool(struct out *out, const struct pool_settings *pool)
     say_rows(out, &section_pool, pool, "\n    ");
     text_say(&out->text, "\n    keepalive: { ");
     say_rows(out, &section_pool_keepalive, pool, ", ");
-    text_say(&out->text, " }\n    servers:\n");
-    for (size_t i = 0; i < pool->server_count; i++) {
-        text_say(&out->text, "      - { ");
-        say_rows(out, &section_server, &pool->servers[i], ", ");
-        text_say(&out->text, " }\n");
-    }
-}
-
-static void say_shown(struct out *out, const char *const *text)
-{
-    say_text(out, settings_shown(out->settings, text));
-}
-
-static void say_match(struct out *out, const struct route_settings *route)
-{
-    static const char *const kinds[] = {"", "true", "false"};
-    const struct match_settings *more = &route->more;
-
-    say_rows(out, &section_match, route, ", ");
-    for (size_t i = 0; i < more->method_count; i++)
-        text_say(&out->text, "%s%s", i ? ", " : ", methods: [ ", more->methods[i]);
-    text_say(&out->text, more->method_count ? " ]" : "");
-    for (size_t i = 0; i < more->field_count; i++) {
-        text_say(&out->text, i ? ", " : ", headers: { ");
-        say_text(out, more->fields[i].name);
-        text_say(&out->text, ": %s", kinds[more->fields[i].kind]);
-        if (more->fields[i].kind == FIELD_IS)
-            say_shown(out, &more->fields[i].value);
-    }
-    text_say(&out->text, more->field_count ? " }" : "");
-}
-
-/* "NAME: VALUE, ..." or "NAME, ..." of one operation; false: there is none. */
-static bool say_edits_of(struct out *out, const struct edits_settings *edits, enum edit_op op,
-                         const char *before)
-{
-    bool is_first = true;
-
-    for (size_t i = 0; i < edits->count; i++) {
-        const struct edit_settings *edit = &edits->at[i];
-        if (edit->op != op)
-            continue;
-        text_say(&out->text, "%s", is_first ? before : ", ");
-        is_first = false;
-        say_shown(out, &edit->name);
-        if (op == EDIT_REMOVE)
-            continue;
-        text_say(&out->text, ": ");
-        say_shown(out, &edit->value);
-    }
-    return !is_first;
-}
-
-static void say_edits(struct out *out, const char *name, const struct edits_settings *edits)
-{
-    if (!edits->count)
-        return;
-    text_say(&out->text, "      %s:\n", name);
-    if (say_edits_of(out, edits, EDIT_SET, "        set: { "))
-        text_say(&out->text, " }\n");
-    if (say_edits_of(out, edits, EDIT_ADD, "        add: { "))
-        text_say(&out->text, " }\n");
-    if (say_edits_of(out, edits, EDIT_REMOVE, "        remove: [ "))
-        text_say(&out->text, " ]\n");
-}
-
-static void say_action(struct out *out, const struct route_settings *route)
-{
-    if (route->kind == ROUTE_RESPOND) {
-        text_say(&out->text, "    respond: { ");
-        say_rows(out, &section_respond, route, ", ");
-        if (say_edits_of(out, &route->respond_fields, EDIT_SET, ", headers: { "))
-            text_say(&out->text, " }");
-        text_say(&out->text, " }\n");
-    } else if (route->kind == ROUTE_REDIRECT) {
-        text_say(&out->text, "    redirect: { ");
-        say_rows(out, &section_redirect, route, ", ");
-        text_say(&out->text, " }\n");
-    }
-    for (size_t i = 0; i < route->share_count; i++) {
-        text_say(&out->text, i ? ", { " : "    pools: [ { ");
-        say_rows(out, &section_share, &route->shares[i], ", ");
-        text_say(&out->text, " }%s", i + 1 == route->share_count ? " ]\n" : "");
-    }
-    if (route->request_edits.count || route->response_edits.count)
-        text_say(&out->text, "    headers:\n");
-    say_edits(out, "request", &route->request_edits);
-    say_edits(out, "response", &route->response_edits);
-}
-
-static bool has_any(const struct section *section, const void *fields)
-{
-    for (size_t i = 0; i < section->count; i++)
-        if (!is_absent(&section->rows[i], (const char *)fields + section->rows[i].offset))
-            return true;
-    return false;
-}
-
-static void say_relay(struct out *out, const struct relay_settings *relay, const char *indent)
-{
-    if (!has_any(&section_relay, relay))
-        return;
-    text_say(&out->text, "%srelay: { ", indent);
-    say_rows(out, &section_relay, relay, ", ");
+    text_say(&out->text, " }\n    drain: { ");
+    say_rows(out, &section_drain, pool, ", ");
     text_say(&out->text, " }\n");
+    say_admission(out, "admission", &pool->admission);
+    say_admission(out, "admission_pool", &pool->admission_pool);
+    say_health(out, pool);
+    say_servers(out, pool);
 }
 
-/* What is asked for, and nothing of what is not. */
-static void say_access(struct out *out, const struct route_settings *route)
+static void say_stores(struct out *out)
 {
-    const struct access_settings *access = &route->access;
-    bool has_lists = has_any(&section_access, route);
-    const struct rate_settings *rate = &route->rate;
+    const struct settings *settings = out->settings;
 
-    if (has_lists || access->has_jwt || access->has_auth) {
-        text_say(&out->text, "    access: { ");
-        say_rows(out, &section_access, route, ", ");
-        if (access->has_jwt) {
-            text_say(&out->text, has_lists ? ", jwt: { " : "jwt: { ");
-            say_rows(out, &section_jwt, route, ", ");
-            text_say(&out->text, " }");
+    if (settings->store_count)
+        text_say(&out->text, "stores:\n");
+    for (size_t i = 0; i < settings->store_count; i++) {
+        const struct store_settings *store = &settings->stores[i];
+        text_say(&out->text, "  ");
+        say_text(out, store->name);
+        text_say(&out->text, ": { ");
+        if (store->kind == STORE_MEMORY) {
+            text_say(&out->text, "memory: { ");
+            say_rows(out, &section_store_memory, store, ", ");
+            text_say(&out->text, " }, ");
         }
-        if (access->has_auth) {
-            text_say(&out->text, has_lists || access->has_jwt ? ", auth: { " : "auth: { ");
-            say_rows(out, &section_auth, route, ", ");
-            text_say(&out->text, " }");
-        }
+        say_rows(out, &section_store, store, ", ");
         text_say(&out->text, " }\n");
     }
-    if (rate->connections || rate->handshakes.count || rate->requests.count) {
-        text_say(&out->text, "    rate: { ");
-        say_rows(out, &section_rate, route, ", ");
-        text_say(&out->text, " }\n");
-    }
-}
-
-static void say_route(struct out *out, const struct route_settings *route)
-{
-    text_say(&out->text, "  - match: { ");
-    say_match(out, route);
-    text_say(&out->text, " }\n    ");
-    say_rows(out, &section_route, route, "\n    ");
-    text_say(&out->text, "\n");
-    say_action(out, route);
-    text_say(&out->text, "    websocket: { ");
-    say_rows(out, &section_websocket, route, ", ");
-    text_say(&out->text, " }\n    timeouts: { ");
-    say_rows(out, &section_timeouts, &route->timeouts, ", ");
-    text_say(&out->text, ", ");
-    say_rows(out, &section_lifetime, &route->lifetime_jitter, ", ");
-    text_say(&out->text, " }\n");
-    say_relay(out, &route->relay, "    ");
-    say_access(out, route);
 }
 
 static void say_error_pages(struct out *out)
@@ -348,6 +293,7 @@ char *settings_text(const struct settings *settings)
     say_relay(&out, &settings->relay, "");
     say_list(&out, "trusted_proxies", settings->trusted_proxies, settings->trusted_proxy_count);
     say_error_pages(&out);
+    say_stores(&out);
     text_say(&out.text, "listeners:\n");
     for (size_t i = 0; i < settings->listener_count; i++)
         say_listener(&out, &settings->listeners[i]);

@@ -71,7 +71,7 @@ TEST(errors_stand_in_the_file_that_has_them)
     load_files(files,
                "a.yaml:1:1 \"workers\" is set here and in main:4:1 | leave one of the two out\n"
                "a.yaml:2:27 pools.balance: there is no balancer \"x\" | write one of: "
-               "least_connections, round_robin\n"
+               "least_connections, round_robin, ip_hash, bounded_hash\n"
                "a.yaml:3:1 unknown key \"retires\" | did you mean \"retries\"?\n"
                "a.yaml:4:1 \"listeners\" is set here and in main:2:1 | leave one of the two out\n");
 }

@@ -84,7 +84,27 @@ static inline bool fake_is_match(const char *host, const char *path, const char 
     return !bad;
 }
 
-static const char *const fake_balancers[] = {"least_connections", "round_robin", NULL};
+static const char *const fake_balancers[] = {"least_connections", "round_robin", "ip_hash",
+                                             "bounded_hash", NULL};
+static inline bool fake_is_key(const char *text)
+{
+    return strcmp(text, "client") == 0 || strchr(text, '.') != NULL;
+}
+
+/* Any line with "bad" in it is. */
+static inline void fake_judge_servers(struct bytes text,
+                                      void (*tell)(void *to, unsigned line, const char *words),
+                                      void *to)
+{
+    const char *at = memmem(text.at, text.len, "bad", 3);
+    unsigned line = 1;
+
+    for (const char *c = (const char *)text.at; at && c < at; c++)
+        line += *c == '\n';
+    if (at)
+        tell(to, line, "it is bad");
+}
+
 static const char *const fake_tiers[] = {"splice", "copy", NULL};
 
 static inline struct fake_source fake_source_of(const struct fake_file *files)
@@ -97,6 +117,8 @@ static inline struct fake_source fake_source_of(const struct fake_file *files)
                    .tiers = fake_tiers,
                    .is_address = fake_is_address,
                    .is_endpoint = fake_is_address,
+                   .is_key = fake_is_key,
+                   .judge_servers = fake_judge_servers,
                    .is_match = fake_is_match},
         .files = files,
     };
@@ -130,9 +152,10 @@ static inline void expect_text(const char *is, const char *wanted)
 }
 
 /* "FILE:LINE:COLUMN words | hint" a line, of all that is wrong with the text. */
-static inline void expect_errors(const char *text, const char *wanted)
+static inline void expect_errors_with(const struct fake_file *files, const char *text,
+                                      const char *wanted)
 {
-    struct fake_source fake = fake_source_of(NULL);
+    struct fake_source fake = fake_source_of(files);
     struct report *report = report_new();
     struct told told = {0};
     struct settings *settings = settings_parse(&fake.source, "f", bytes_of(text), report);
@@ -142,6 +165,11 @@ static inline void expect_errors(const char *text, const char *wanted)
     EXPECT(!settings == (wanted[0] != '\0'));
     settings_free(settings);
     report_free(report);
+}
+
+static inline void expect_errors(const char *text, const char *wanted)
+{
+    expect_errors_with(NULL, text, wanted);
 }
 
 static inline struct settings *settings_of(const char *text)

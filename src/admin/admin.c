@@ -4,6 +4,7 @@
 #include "admin/admin.h"
 
 #include "admin/admin_priv.h"
+#include "admin/door.h"
 #include "codec/http1_write.h"
 #include "sys/sys.h"
 
@@ -26,13 +27,14 @@
 #define USER_TIMEOUT_MS 60000
 
 #define ADMIN_CLIENT_STEPS(STEP)                                                                   \
-    STEP(hear)   /* until a request head is whole */                                               \
-    STEP(decide) /* what it asks for, and whom to ask */                                           \
-    STEP(gather) /* until all threads have answered, or have had their time */                     \
-    STEP(answer) /* until it is written */                                                         \
-    STEP(pass)   /* until the request's body is behind us; no one reads it */                      \
-    STEP(linger) /* until the client has read the last answer, or for a second */                  \
-    STEP(stream) /* live events, until the client leaves */
+    STEP(hear)      /* until a request head is whole */                                            \
+    STEP(decide)    /* which door it asks for */                                                   \
+    STEP(take_body) /* until it is whole, whether anyone reads it or not */                        \
+    STEP(enter)     /* through the door: an answer, or other threads to ask */                     \
+    STEP(gather)    /* until all threads have answered, or have had their time */                  \
+    STEP(answer)    /* until it is written */                                                      \
+    STEP(linger)    /* until the client has read the last answer, or for a second */               \
+    STEP(stream)    /* live events, until the client leaves */
 
 FLOW(admin_client, ADMIN_CLIENT_STEPS)
 
@@ -53,8 +55,8 @@ enum next admin_answer_text(struct admin_client *c, unsigned status, const char 
         head, sizeof head,
         "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
         "X-Content-Type-Options: nosniff\r\n%s%s%s%s\r\n",
-        status, http1_status_words(status), type, strlen(body), c->allow ? "Allow: " : "",
-        c->allow ? c->allow : "", c->allow ? "\r\n" : "", c->keeps ? "" : "Connection: close\r\n");
+        status, http1_status_words(status), type, strlen(body), c->allow[0] ? "Allow: " : "",
+        c->allow, c->allow[0] ? "\r\n" : "", c->keeps ? "" : "Connection: close\r\n");
     if (put_text(&c->out, head) || put_text(&c->out, body))
         return flow_leave(&c->flow, REASON_NO_MEMORY);
     return flow_goto(&c->flow, STEP_answer);
@@ -95,7 +97,9 @@ json_t *admin_take_only(struct admin_client *c, unsigned *ret_status)
 {
     struct errand *errand = &c->inquiry->errand[0];
 
-    *ret_status = errand->is_back ? 200 : 503;
+    const struct call *call = c->inquiry->call;
+
+    *ret_status = !errand->is_back ? 503 : call ? call->status : 200;
     return errand->is_back ? TAKE(errand->answer)
                            : admin_error("the thread that knows has not answered in time",
                                          "ask again; a reload may be under way");
@@ -137,12 +141,105 @@ static enum next hear(struct admin_client *c)
                         "ask in HTTP/1.1");
 }
 
+/* The head is behind us then, and with it all that points into it. */
 static enum next decide(struct admin_client *c)
 {
+    struct refusal refusal;
+
     c->keeps = http1_keeps(&c->head);
-    c->allow = NULL;
-    c->body_bytes = 0;
-    return doors_open(c);
+    c->call = call_new(c->head.target);
+    if (!c->call)
+        return flow_leave(&c->flow, REASON_NO_MEMORY);
+    bool is_found = doors_find(c, &refusal);
+    buf_consume(&c->in, c->read.used);
+    c->read = (struct read_head){0};
+    if (is_found)
+        return NEXT;
+    c->keeps = c->keeps && c->body.kind == BODY_NONE; /* its body is not waited for */
+    return admin_refuse(c, refusal.status, refusal.error, refusal.what_to_do);
+}
+
+/* > 0: some more of the body has come; 0: that was all; -EAGAIN; -EMSGSIZE: it is too large;
+ * -EBADMSG: its chunks are malformed; else it cannot go on. */
+static ssize_t take_some(struct admin_client *c)
+{
+    uint8_t *scratch = worker_of(&c->flow)->scratch;
+    struct bytes payload;
+
+    if (c->body.kind == BODY_NONE || http1_body_has_ended(&c->body))
+        return 0;
+    if (buf_is_empty(&c->in)) {
+        ssize_t got = stream_read(&c->stream, scratch, IN_MAX_BYTES / 2);
+        if (got <= 0)
+            return got ? got : -EPIPE;
+        if (buf_append(&c->in, (struct bytes){scratch, (size_t)got}))
+            return -ENOMEM;
+    }
+    ssize_t used = http1_body_piece(&c->body, buf_bytes(&c->in), &payload);
+    if (used <= 0)
+        return -EBADMSG;
+    int error = buf_append(&c->body_text, payload);
+    buf_consume(&c->in, (size_t)used);
+    return error ? error : used;
+}
+
+static enum next take_body(struct admin_client *c)
+{
+    ssize_t taken;
+
+    do
+        taken = take_some(c);
+    while (taken > 0);
+    if (taken == 0)
+        return NEXT;
+    if (taken == -EAGAIN)
+        return flow_wait_source(&c->flow, &c->stream.source, READABLE,
+                                WITHIN(BODY_USEC, REASON_BODY_TOO_SLOW));
+    if (taken != -EMSGSIZE && taken != -EBADMSG)
+        return flow_leave(&c->flow, taken == -ENOMEM ? REASON_NO_MEMORY : REASON_CLIENT_LEFT);
+    c->keeps = false;
+    if (taken == -EBADMSG)
+        return admin_refuse(c, 400, "the body's chunks cannot be read", "send it by its length");
+    return admin_refuse(c, 413, "no request here needs so large a body", "send 64 KiB at most");
+}
+
+static void run_on_main(struct errand *errand)
+{
+    struct call *call = errand->inquiry->call;
+
+    call->house = errand->target;
+    errand->answer = call->door->on_main(call);
+}
+
+static enum next ask_main(struct admin_client *c)
+{
+    struct admin_house *house = c->admin->means.house;
+    struct inquiry *inquiry = inquiry_new(&c->flow, 1);
+    uint64_t patience_usec = c->call->door->patience_usec;
+
+    if (!inquiry)
+        return flow_leave(&c->flow, REASON_NO_MEMORY);
+    inquiry->run = run_on_main;
+    inquiry->call = TAKE(c->call);
+    inquiry_ask(inquiry, 0, &house->main->mailbox, house);
+    enum next next = admin_ask(c, inquiry, admin_take_only);
+    if (patience_usec)
+        c->patience_usec = patience_usec;
+    return next;
+}
+
+static enum next enter(struct admin_client *c)
+{
+    const struct door *door = c->call->door;
+    char error[256], what_to_do[256];
+    bool is_good = !door->body || call_take_body(c->call, buf_bytes(&c->body_text), error);
+
+    buf_done(&c->body_text);
+    if (!is_good) {
+        snprintf(what_to_do, sizeof what_to_do, "send, for example, %s", door->body);
+        return admin_refuse(c, 400, error, what_to_do);
+    }
+    return door->on_main ? ask_main(c) : door->open(c, c->call);
 }
 
 /* A deadline would end the client; here it ends only the waiting. */
@@ -169,50 +266,12 @@ static enum next answer(struct admin_client *c)
                                 WITHIN(ADMIN_WRITE_USEC, REASON_CLIENT_LEFT));
     if (error)
         return flow_leave(&c->flow, REASON_CLIENT_LEFT);
+    c->call = call_free(c->call);
+    buf_done(&c->body_text);
+    c->allow[0] = '\0';
     if (c->streams)
         return flow_goto(&c->flow, STEP_stream);
-    if (!c->keeps)
-        return flow_goto(&c->flow, STEP_linger);
-    buf_consume(&c->in, c->read.used);
-    c->read = (struct read_head){0};
-    return NEXT;
-}
-
-/* > 0: some more of the body is behind us; 0: all; -EAGAIN; else it cannot go on. */
-static ssize_t pass_some(struct admin_client *c)
-{
-    uint8_t *scratch = worker_of(&c->flow)->scratch;
-
-    if (c->body.kind == BODY_NONE || http1_body_has_ended(&c->body))
-        return 0;
-    if (c->body_bytes > ADMIN_BODY_MAX_BYTES)
-        return -EMSGSIZE;
-    if (buf_is_empty(&c->in)) {
-        ssize_t got = stream_read(&c->stream, scratch, IN_MAX_BYTES / 2);
-        if (got <= 0)
-            return got ? got : -EPIPE;
-        if (buf_append(&c->in, (struct bytes){scratch, (size_t)got}))
-            return -ENOMEM;
-    }
-    ssize_t used = http1_body_feed(&c->body, buf_bytes(&c->in));
-    if (used <= 0)
-        return -EBADMSG;
-    buf_consume(&c->in, (size_t)used);
-    c->body_bytes += (uint32_t)used;
-    return used;
-}
-
-static enum next pass(struct admin_client *c)
-{
-    ssize_t passed;
-
-    do
-        passed = pass_some(c);
-    while (passed > 0);
-    if (passed == -EAGAIN)
-        return flow_wait_source(&c->flow, &c->stream.source, READABLE,
-                                WITHIN(BODY_USEC, REASON_BODY_TOO_SLOW));
-    return passed ? NEXT : flow_goto(&c->flow, STEP_hear);
+    return flow_goto(&c->flow, c->keeps ? STEP_hear : STEP_linger);
 }
 
 /* Reads and forgets. False: the client will send no more, or sends more than anyone has to. */
@@ -252,7 +311,9 @@ static enum next stream(struct admin_client *c)
 static void admin_client_leave(struct admin_client *c)
 {
     inquiry_leave(TAKE(c->inquiry));
+    c->call = call_free(c->call);
     stream_close(&c->stream);
+    buf_done(&c->body_text);
     buf_done(&c->in);
     buf_done(&c->out);
     c->admin->clients--;
@@ -274,6 +335,7 @@ static void on_accept(struct listener_sink *sink, int take_fd, const struct addr
     admin->clients++;
     c->admin = admin;
     buf_init(&c->in, IN_MAX_BYTES);
+    buf_init(&c->body_text, ADMIN_BODY_MAX_BYTES);
     buf_init(&c->out, OUT_MAX_BYTES);
     flow_start(&c->flow, &admin_client_kind, &admin->worker.runner, NULL);
     if (stream_open(&c->stream, &admin->worker.runner.loop, take_fd))

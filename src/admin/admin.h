@@ -21,15 +21,19 @@ struct admin_status {
     bool is_draining;
     int descriptor_limit;
     struct admin_reload_result last_reload;
-    struct snapshot *snapshot; /* a reference of the caller's */
     char features[512];
     const char *refused[RELAY_TIERS_MAX]; /* relay tiers: why not; NULL: it serves */
 };
 
-/* What the program does for us; handed down, called on the main thread only. */
+/* The program as doors see it, on the main thread only. A new subject is a pointer more to what is
+ * asked, not a function more. */
 struct admin_house {
     void (*status)(struct admin_house *house, struct admin_status *ret_status);
     void (*reload)(struct admin_house *house, struct admin_reload_result *ret_result);
+    struct snapshot *const *in_force; /* the configuration of the moment; borrowed */
+    struct worker *main;              /* for its clock, and to send mail from */
+    struct proxy *const *proxies;     /* one per worker: told by mail */
+    unsigned count;
 };
 
 struct admin_means {
@@ -37,8 +41,7 @@ struct admin_means {
     struct endpoint endpoint;
     struct proxy **proxies; /* borrowed: they outlive the admin thread */
     unsigned count;
-    struct admin_house *house;
-    struct worker *main; /* where house's functions are called */
+    struct admin_house *house; /* on its `main` doors are opened */
     struct log *log;
 };
 

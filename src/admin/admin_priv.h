@@ -1,17 +1,18 @@
-/* Between the files of the admin listener: admin.c is a client's flow, doors.c what a request may
- * ask for, connections.c and live.c the two that take more than a line. */
+/* Between the files of the admin listener: admin.c is a client's flow, doors.c finds the door that
+ * a request asks for, and the doors' own files open them. */
 #pragma once
 
 #include "admin/admin.h"
+#include "admin/call.h"
 #include "admin/events.h"
 #include "admin/inquiry.h"
-#include "admin/query.h"
 #include "http/read_head.h"
 
 #include <jansson.h>
 
 #define ADMIN_BODY_MAX_BYTES 65536u
 #define ADMIN_WRITE_USEC     30000000u
+#define REFUSAL_BYTES        2048
 
 struct admin_client;
 
@@ -35,11 +36,12 @@ struct admin_client {
     struct read_head read;
     struct http1_head head;
     struct http1_body body;
-    uint32_t body_bytes; /* that were passed over */
+    struct buf body_text;
+    struct call *call; /* from its door until its answer, or until it travels with the inquiry */
     struct inquiry *inquiry;
     gathered_fn *gathered;
     uint64_t patience_usec; /* with the inquiry */
-    const char *allow;      /* the methods of what was asked for */
+    char allow[64];         /* the methods of what was asked for by another; else empty */
     bool keeps;
     bool streams;
     struct events events;
@@ -58,13 +60,16 @@ enum next admin_ask(struct admin_client *c, struct inquiry *take_inquiry, gather
 enum next admin_stream(struct admin_client *c);
 
 json_t *admin_error(const char *error, const char *what_to_do);
-/* Of the only thread that was asked. *ret_status is 200, or 503 when it has not answered in time:
- * it is busy, or it hangs; this thread goes on. NULL: no memory. */
+/* Of the only thread that was asked. *ret_status is 200 or the call's, or 503 when it has not
+ * answered in time: it is busy, or it hangs; this thread goes on. NULL: no memory. */
 json_t *admin_take_only(struct admin_client *c, unsigned *ret_status);
 
-enum next doors_open(struct admin_client *c); /* what c->head asks for */
-enum next connections_ask(struct admin_client *c, const struct query *query);
-enum next connections_ask_one(struct admin_client *c, struct bytes number_text);
-enum next live_begin(struct admin_client *c, const struct query *query);
+/* Why no door opens. */
+struct refusal {
+    unsigned status;
+    char error[128], what_to_do[REFUSAL_BYTES];
+};
+/* Which door c->head asks for: c->call has it, and c->body how its body is framed. */
+bool doors_find(struct admin_client *c, struct refusal *ret_refusal);
 /* Writes what is new. False: the client is gone, or takes nothing. */
 bool live_go_on(struct admin_client *c);

@@ -1,8 +1,9 @@
 /* Connections, asked of the workers that own them: a page of all that match, or one with its story.
  * Numbers grow with time, so a page is merged out of the workers' lists by number, and the next one
  * begins behind its last. */
-#include "admin/admin_priv.h"
+#include "admin/door.h"
 
+#include "admin/admin_priv.h"
 #include "admin/view.h"
 
 #include <stdlib.h>
@@ -112,12 +113,12 @@ static json_t *gathered_connection(struct admin_client *c, unsigned *ret_status)
                        "lists those that live");
 }
 
-enum next connections_ask(struct admin_client *c, const struct query *query)
+static enum next list_connections(struct admin_client *c, const struct call *call)
 {
     struct filter filter;
     const char *what_to_do;
 
-    if (!filter_parse(query, &filter, &what_to_do))
+    if (!filter_parse(&call->query, &filter, &what_to_do))
         return admin_refuse(c, 400, "the filter cannot be read", what_to_do);
     struct inquiry *inquiry = inquiry_of_workers(c, 0, c->admin->means.count);
     if (!inquiry)
@@ -140,11 +141,11 @@ static bool parse_number(struct bytes text, uint64_t *ret_number)
     return text.len > 0;
 }
 
-enum next connections_ask_one(struct admin_client *c, struct bytes number_text)
+static enum next say_connection(struct admin_client *c, const struct call *call)
 {
     uint64_t number;
 
-    if (!parse_number(number_text, &number))
+    if (!parse_number(bytes_of(call_text(call, "number")), &number))
         return admin_refuse(c, 400, "a connection is named by its number",
                             "GET /api/v1/connections/4711");
     unsigned worker = runner_of_number(number);
@@ -155,3 +156,9 @@ enum next connections_ask_one(struct admin_client *c, struct bytes number_text)
     inquiry->number = number;
     return admin_ask(c, inquiry, gathered_connection);
 }
+
+const struct door doors_of_connections[] = {
+    {"GET", "/api/v1/connections", .open = list_connections},
+    {"GET", "/api/v1/connections/{number}", .open = say_connection},
+    {0},
+};

@@ -7,6 +7,7 @@ static void inquiry_free(struct inquiry *inquiry)
 {
     for (unsigned i = 0; i < inquiry->count; i++)
         json_decref(inquiry->errand[i].answer);
+    call_free(inquiry->call);
     free(inquiry);
 }
 

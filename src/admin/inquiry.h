@@ -3,11 +3,11 @@
  * with the answers that are back (the others are late): then the last errand frees it. */
 #pragma once
 
+#include "admin/call.h"
 #include "admin/filter.h"
 
 #include <jansson.h>
 
-struct admin_status;
 struct inquiry;
 
 struct errand {
@@ -27,7 +27,7 @@ struct inquiry {
     /* the question, for `run` to read: */
     uint64_t number;
     struct filter filter;
-    json_t *(*view)(const struct admin_status *status);
+    struct call *call; /* owned; NULL: none */
     struct errand errand[];
 };
 

@@ -1,6 +1,7 @@
 /* Live events: what events.h reads of the workers' rings, sent as it comes. */
-#include "admin/admin_priv.h"
+#include "admin/door.h"
 
+#include "admin/admin_priv.h"
 #include "sys/sys.h"
 
 #include <errno.h>
@@ -9,9 +10,9 @@
     "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"      \
     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
 
-enum next live_begin(struct admin_client *c, const struct query *query)
+static enum next begin(struct admin_client *c, const struct call *call)
 {
-    if (!query_number(query, "connection", 0, UINT64_MAX, &c->events.connection))
+    if (!query_number(&call->query, "connection", 0, UINT64_MAX, &c->events.connection))
         return admin_refuse(c, 400, "connection is no number",
                             "GET /api/v1/events?connection=4711");
     for (unsigned i = 0; i < c->admin->means.count; i++)
@@ -37,3 +38,8 @@ bool live_go_on(struct admin_client *c)
         c->written_usec = now;
     return (!error || error == -EAGAIN) && now - c->written_usec <= ADMIN_WRITE_USEC;
 }
+
+const struct door doors_of_events[] = {
+    {"GET", "/api/v1/events", .open = begin},
+    {0},
+};

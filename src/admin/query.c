@@ -10,22 +10,22 @@ static int hex_of(uint8_t c)
 }
 
 /* The character that begins at `at`; 0: a malformed escape, or one of NUL. */
-static uint8_t decode_one(struct bytes text, size_t at)
+static uint8_t decode_one(struct bytes text, size_t at, enum query_plus plus)
 {
     if (text.at[at] != '%')
-        return text.at[at] == '+' ? ' ' : text.at[at];
+        return text.at[at] == '+' && plus == QUERY_PLUS_IS_BLANK ? ' ' : text.at[at];
     if (text.len - at < 3)
         return 0;
     int high = hex_of(text.at[at + 1]), low = hex_of(text.at[at + 2]);
     return high < 0 || low < 0 ? 0 : (uint8_t)(high << 4 | low);
 }
 
-static bool decode(struct bytes text, char *to, size_t size)
+bool query_decode(struct bytes text, enum query_plus plus, char *to, size_t size)
 {
     size_t len = 0;
 
     for (size_t i = 0; i < text.len; i += text.at[i] == '%' ? 3 : 1) {
-        uint8_t c = decode_one(text, i);
+        uint8_t c = decode_one(text, i, plus);
         if (!c || len + 1 >= size)
             return false;
         to[len++] = (char)c;
@@ -47,8 +47,9 @@ bool query_parse(struct bytes target, struct query *ret_query)
         if (ret_query->count == QUERY_PARAMS_MAX)
             return false;
         ret_query->param[ret_query->count].name = bytes_slice(pair, 0, equals);
-        if (!decode(bytes_from(pair, equals + 1), ret_query->param[ret_query->count].value,
-                    sizeof ret_query->param[0].value))
+        if (!query_decode(bytes_from(pair, equals + 1), QUERY_PLUS_IS_BLANK,
+                          ret_query->param[ret_query->count].value,
+                          sizeof ret_query->param[0].value))
             return false;
         ret_query->count++;
         rest = bytes_from(rest, end + 1);

@@ -14,6 +14,11 @@ struct query {
     } param[QUERY_PARAMS_MAX];
 };
 
+/* Resolves %-escapes into a text that ends in NUL. False: a malformed escape, one of NUL, or more
+ * than `size` holds. In a query '+' is a blank; in a path it is itself. */
+enum query_plus { QUERY_PLUS_IS_BLANK, QUERY_PLUS_IS_PLUS };
+bool query_decode(struct bytes text, enum query_plus plus, char *to, size_t size);
+
 /* False: a malformed escape, too many parameters, or one that is too long. */
 bool query_parse(struct bytes target, struct query *ret_query);
 const char *query_find(const struct query *query, const char *name); /* NULL: not given */

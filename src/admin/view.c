@@ -212,7 +212,7 @@ json_t *view_reload(const struct admin_reload_result *result)
     return json;
 }
 
-json_t *view_status(const struct admin_status *status)
+json_t *view_status(const struct admin_status *status, const struct snapshot *snapshot)
 {
     json_t *json = json_object(), *tiers = json_array();
 
@@ -221,11 +221,11 @@ json_t *view_status(const struct admin_status *status)
     set(json, "started", wall(status->started_wall_usec));
     set(json, "uptime_usec", number(sys_wall_usec() - status->started_wall_usec));
     set(json, "file", text(status->path));
-    set(json, "configuration", number(status->snapshot->number));
+    set(json, "configuration", number(snapshot->number));
     set(json, "configuration_since", wall(status->configured_wall_usec));
     set(json, "log_lines_lost", number(status->log_lines_lost));
     set(json, "state", text(status->is_draining ? "draining" : "serving"));
-    set(json, "workers", number(status->snapshot->workers));
+    set(json, "workers", number(snapshot->workers));
     set(json, "descriptor_limit", number((uint64_t)status->descriptor_limit));
     set(json, "kernel", text(status->features));
     for (unsigned i = 0; i < relay_tier_count(); i++)

@@ -9,7 +9,7 @@
 json_t *view_connection(const struct connection *c,
                         bool with_story); /* with_story: steps, candidates, 4-tuples */
 json_t *view_counters(const struct proxy *proxy);
-json_t *view_status(const struct admin_status *status);
+json_t *view_status(const struct admin_status *status, const struct snapshot *snapshot);
 json_t *view_servers(const struct snapshot *snapshot);
 json_t *view_routes(const struct snapshot *snapshot);
 json_t *view_reload(const struct admin_reload_result *result);

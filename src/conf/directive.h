@@ -74,6 +74,10 @@ const char *const *directive_words(const struct directive *row);
  * types. */
 #define VALUE_CHARS 32
 void value_write(enum directive_type type, uint64_t value, char ret_text[VALUE_CHARS]);
+/* The way back, without bounds. False: that is none, and value_wanted says what is. */
+bool value_read(enum directive_type type, const char *text, uint64_t *ret_value);
+const char *value_wanted(enum directive_type type);
+bool rate_read(const char *text, struct rate *ret_rate); /* "10/s", or "0" */
 
 /* { file: PATH } or { env: NAME }. */
 bool value_is_elsewhere(const struct tree *value);

@@ -79,6 +79,16 @@ void value_write(enum directive_type type, uint64_t value, char ret_text[VALUE_C
                  best->name);
 }
 
+bool value_read(enum directive_type type, const char *text, uint64_t *ret_value)
+{
+    return parse_with_units(text, numeric[type].units, ret_value);
+}
+
+const char *value_wanted(enum directive_type type)
+{
+    return numeric[type].wanted;
+}
+
 static void wrong(const struct value *v, const char *why, const char *wanted)
 {
     complain_at(v->loader, v->mark, wanted, "%s%s%s: \"%s\" %s", v->section->name,
@@ -220,31 +230,36 @@ static void load_path(const struct value *v, const char **field)
 }
 
 /* "10/s": so many in a second, a minute or an hour. */
-static void load_rate(const struct value *v, struct rate *field)
+bool rate_read(const char *text, struct rate *ret_rate)
 {
     static const struct unit per[] = {
         {"/s", USEC_PER_SEC}, {"/m", 60 * USEC_PER_SEC}, {"/h", 3600 * USEC_PER_SEC}, {NULL, 0}};
     const char *unit;
     uint64_t count;
 
-    if (!split_number(v->text, &count, &unit)) {
-        wrong(v, "will not do", "write a rate such as 10/s, 30/m or 100/h (0 means no limit)");
-        return;
-    }
-    if (count > v->row->max) {
-        wrong(v, "is too large", "write a smaller one, or 0 for no limit");
-        return;
-    }
+    if (!split_number(text, &count, &unit))
+        return false;
     for (const struct unit *p = per; p->name; p++)
         if (strcmp(unit, p->name) == 0) {
-            *field = (struct rate){count, p->factor};
-            return;
+            *ret_rate = (struct rate){count, p->factor};
+            return true;
         }
-    if (count == 0 && !*unit)
-        *field = (struct rate){0, USEC_PER_SEC};
-    else
-        wrong(v, *unit ? "will not do" : "has no unit",
+    *ret_rate = (struct rate){0, USEC_PER_SEC};
+    return count == 0 && *unit == '\0';
+}
+
+static void load_rate(const struct value *v, struct rate *field)
+{
+    bool is_bare = v->text[0] && v->text[strspn(v->text, "0123456789")] == '\0';
+    struct rate rate;
+
+    if (!rate_read(v->text, &rate))
+        wrong(v, is_bare ? "has no unit" : "will not do",
               "write a rate such as 10/s, 30/m or 100/h (0 means no limit)");
+    else if (rate.count > v->row->max)
+        wrong(v, "is too large", "write a smaller one, or 0 for no limit");
+    else
+        *field = rate;
 }
 
 bool begin_texts(struct loader *loader, size_t count, struct texts *field)

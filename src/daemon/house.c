@@ -32,7 +32,6 @@ static void tell_status(struct admin_house *sink, struct admin_status *ret_statu
         .is_draining = house->state != HOUSE_SERVING,
         .descriptor_limit = house->descriptor_limit,
         .last_reload = house->last_reload,
-        .snapshot = snapshot_ref(house->snapshot),
     };
     snprintf(ret_status->features, sizeof ret_status->features, "%s", house->features);
     memcpy(ret_status->refused, house->proxy[0]->relays.refused, sizeof ret_status->refused);
@@ -132,13 +131,13 @@ static int start_workers(struct house *house)
 
 static int start_admin(struct house *house, int fd, const struct endpoint *endpoint)
 {
+    house->sink.count = house->count;
     const struct admin_means means = {
         .fd = fd,
         .endpoint = *endpoint,
         .proxies = house->proxy,
         .count = house->count,
         .house = &house->sink,
-        .main = &house->main,
         .log = &house->log.log,
     };
 
@@ -332,7 +331,11 @@ int house_run(const char *path, const char *text)
     house->source = source_of_files();
     house->path = path;
     house->text = text;
-    house->sink = (struct admin_house){tell_status, do_reload};
+    house->sink = (struct admin_house){.status = tell_status,
+                                       .reload = do_reload,
+                                       .in_force = &house->snapshot,
+                                       .main = &house->main,
+                                       .proxies = house->proxy};
     house->started_wall_usec = house->configured_wall_usec = sys_wall_usec();
     if (open_all(house, &opened, report))
         code = run_with_log(house, &opened);

@@ -95,7 +95,7 @@ TEST(what_is_wrong_is_said_with_what_to_write)
 
 TEST(each_command_knows_its_own_options)
 {
-    const struct command run = {"run", "-c FILE", "h", "e", "c", "c", NULL};
+    const struct command run = {"run", "-c FILE", "h", "e", "c", "c", NULL, NULL};
     struct result r = parse(&run, "-c f");
 
     EXPECT(r.runs && strcmp(r.options.config, "f") == 0);

@@ -1,0 +1,75 @@
+/* `status` and `reload`. */
+#include "admin/client_priv.h"
+
+static void print_error(FILE *out, const json_t *error)
+{
+    fprintf(out, "%s:%lld:%lld: error: %s\n", client_word(error, "file"),
+            client_count(error, "line"), client_count(error, "column"),
+            client_word(error, "words"));
+    if (json_is_string(json_object_get(error, "hint")))
+        fprintf(out, "  %s\n", client_word(error, "hint"));
+}
+
+static void show_last_reload(const json_t *reload)
+{
+    const json_t *error;
+    size_t i;
+
+    if (!json_is_object(reload) || strcmp(client_word(reload, "result"), "ok") == 0)
+        return;
+    printf("the last reload, at %s, was refused:\n", client_word(reload, "at"));
+    json_array_foreach(json_object_get(reload, "errors"), i, error) print_error(stdout, error);
+}
+
+static void show_status(const json_t *json)
+{
+    const json_t *counters = json_object_get(json, "counters"),
+                 *tiers = json_object_get(json, "tiers"), *tier;
+    size_t i;
+
+    printf("turnout %s, pid %lld, %s since %s\n", client_word(json, "version"),
+           client_count(json, "pid"), client_word(json, "state"), client_word(json, "started"));
+    printf(
+        "configuration %lld from %s, in force since %s, %lld workers, at most %lld descriptors\n",
+        client_count(json, "configuration"), client_word(json, "file"),
+        client_word(json, "configuration_since"), client_count(json, "workers"),
+        client_count(json, "descriptor_limit"));
+    printf("connections %lld (%lld ever), tunnels %lld (%lld ever), requests %lld, refused %lld\n",
+           client_count(counters, "connections"), client_count(counters, "connections_ever"),
+           client_count(counters, "tunnels"), client_count(counters, "tunnels_ever"),
+           client_count(counters, "requests_ever"), client_count(counters, "refused_ever"));
+    printf("relay tiers");
+    json_array_foreach(tiers, i, tier)
+    {
+        const char *why = json_string_value(json_object_get(tier, "why"));
+        printf("%s %s%s%s%s", i ? "," : "", client_word(tier, "tier"), why ? " (no: " : "",
+               why ? why : "", why ? ")" : "");
+    }
+    printf("; %s\n", client_word(json, "kernel"));
+    if (client_count(json, "log_lines_lost"))
+        printf("%lld lines of the log were lost: its reader is too slow, or its disk full\n",
+               client_count(json, "log_lines_lost"));
+    show_last_reload(json_object_get(json, "last_reload"));
+}
+
+static void show_reload(const json_t *json)
+{
+    const json_t *error;
+    size_t i;
+
+    if (strcmp(client_word(json, "result"), "ok") == 0)
+        printf("configuration %lld is in force\n", client_count(json, "number"));
+    json_array_foreach(json_object_get(json, "errors"), i, error) print_error(stderr, error);
+    if (i)
+        fprintf(stderr, "the configuration was refused; the one before serves on\n");
+}
+
+int client_status(const struct client_options *options)
+{
+    return client_show(options, "GET", "/api/v1/status", NULL, show_status);
+}
+
+int client_reload(const struct client_options *options)
+{
+    return client_show(options, "POST", "/api/v1/reload", NULL, show_reload);
+}

@@ -81,6 +81,8 @@ TEST(what_is_wrong_is_said_with_what_to_write)
         {"f -F", "there is no option -F"},
         {"f -jx", "there is no option -x"},
         {"f --json=3", "--json takes no value"},
+        {"f -o", "there is no option -o"},
+        {"f -m", "there is no option -m"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -117,4 +119,50 @@ TEST(the_admin_address_comes_from_the_option_then_the_environment)
     EXPECT(strcmp(r.options.admin, "unix:/e") == 0 && r.options.admin_is_given);
     r = parse(&all, "f --admin unix:/o");
     EXPECT(strcmp(r.options.admin, "unix:/o") == 0 && r.options.admin_is_given);
+}
+
+static const char *given(const struct result *r, const char *name)
+{
+    const struct client_options client = {.given = r->options.given,
+                                          .given_count = r->options.given_count};
+
+    return client_given(&client, name);
+}
+
+TEST(what_has_no_field_of_its_own_is_found_by_its_name)
+{
+    const struct command weigh = {.name = "w",
+                                  .arguments = "X",
+                                  .help = "h",
+                                  .example = "e",
+                                  .takes = "SWojria",
+                                  .wants = "SW"};
+    static const struct {
+        const char *line, *words;
+    } rows[] = {
+        {"", "POOL/ADDRESS is missing: a server: chat/127.0.0.1:9001"},
+        {"a/1.2.3.4:5", "WEIGHT is missing"},
+        {"1.2.3.4:5 1", "\"1.2.3.4:5\" will not do for POOL/ADDRESS, which wants a server"},
+        {"a/1.2.3.4 1", "will not do for POOL/ADDRESS"},
+        {"a/b 1", "will not do for POOL/ADDRESS"},
+        {"a/1.2.3.4:5 0", "\"0\" will not do for WEIGHT"},
+        {"a/1.2.3.4:5 257", "\"257\" will not do for WEIGHT"},
+        {"a/1.2.3.4:5 1 --over 5", "\"5\" will not do for --over, which wants a time"},
+        {"a/1.2.3.4:5 1 --rate 5", "\"5\" will not do for --rate, which wants a rate"},
+        {"a/1.2.3.4:5 1 --wait=1", "--wait takes no value"},
+        {"a/1.2.3.4:5 1 --over", "--over wants a time: --over 30s"},
+        {"a/1.2.3.4:5 1 --weight 1", "--weight is no option of this command"},
+    };
+    struct result r = parse(&weigh, "--over 30s a/b/[::1]:5 --wait 7 --json");
+
+    EXPECT(r.runs && r.options.is_json && !given(&r, "rate"));
+    EXPECT(strcmp(given(&r, "POOL/ADDRESS"), "a/b/[::1]:5") == 0);
+    EXPECT(strcmp(given(&r, "WEIGHT"), "7") == 0 && strcmp(given(&r, "over"), "30s") == 0);
+    EXPECT(strcmp(given(&r, "wait"), "") == 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        r = parse(&weigh, rows[i].line);
+        if (r.runs || !strstr(r.said, rows[i].words))
+            print_error("%s: %s\n", rows[i].line, r.said);
+        EXPECT(!r.runs && r.code == 2 && strstr(r.said, rows[i].words));
+    }
 }

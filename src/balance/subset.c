@@ -16,11 +16,24 @@ static int64_t multiply(int64_t a, int64_t b)
     return (int64_t)(((__int128)a * b) >> 60);
 }
 
+/* a / b for |a| < b, to 31 digits behind the first that is not 0. */
+static int64_t divide(int64_t a, int64_t b)
+{
+    uint64_t upper = (uint64_t)(a < 0 ? -a : a);
+
+    if (upper == 0)
+        return 0;
+    int shift = __builtin_clzll(upper);
+    uint64_t quotient = (upper << shift) / ((uint64_t)b >> 29);
+    int64_t result = (int64_t)(shift < 31 ? quotient << (31 - shift) : quotient >> (shift - 31));
+    return a < 0 ? -result : result;
+}
+
 /* ln m, for m between sqrt(1/2) and sqrt(2): twice the inverse hyperbolic tangent of (m-1)/(m+1),
- * by its series; what is cut off is below 2^-38 of it. */
+ * by its series; what is cut off is below 2^-30 of it. */
 static int64_t ln_near_one(int64_t m)
 {
-    int64_t z = (int64_t)(((__int128)(m - ONE) << 60) / (m + ONE)), square = multiply(z, z);
+    int64_t z = divide(m - ONE, m + ONE), square = multiply(z, z);
     int64_t sum = ONE / 13;
 
     for (int64_t odd = 11; odd >= 1; odd -= 2)

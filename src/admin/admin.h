@@ -30,6 +30,8 @@ struct admin_status {
 struct admin_house {
     void (*status)(struct admin_house *house, struct admin_status *ret_status);
     void (*reload)(struct admin_house *house, struct admin_reload_result *ret_result);
+    /* A server was taken out of a pool: whoever has to do with it follows. */
+    void (*members_changed)(struct admin_house *house);
     struct snapshot *const *in_force; /* the configuration of the moment; borrowed */
     struct worker *main;              /* for its clock, and to send mail from */
     struct proxy *const *proxies;     /* one per worker: told by mail */

@@ -28,5 +28,8 @@ const char *client_given(const struct client_options *options,
 int client_status(const struct client_options *options);
 int client_connections(const struct client_options *options);
 int client_servers(const struct client_options *options);
+int client_weight(const struct client_options *options);
+int client_add(const struct client_options *options);
+int client_remove(const struct client_options *options);
 int client_reload(const struct client_options *options);
 int client_follow(const struct client_options *options);

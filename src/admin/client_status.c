@@ -1,6 +1,8 @@
 /* `status` and `reload`. */
 #include "admin/client_priv.h"
 
+#define CHANGES_SHOWN 20
+
 static void print_error(FILE *out, const json_t *error)
 {
     fprintf(out, "%s:%lld:%lld: error: %s\n", client_word(error, "file"),
@@ -19,6 +21,37 @@ static void show_last_reload(const json_t *reload)
         return;
     printf("the last reload, at %s, was refused:\n", client_word(reload, "at"));
     json_array_foreach(json_object_get(reload, "errors"), i, error) print_error(stdout, error);
+}
+
+/* "weight 5", "added, with weight 1", "state drain" */
+static void show_change(const json_t *change)
+{
+    const char *what = client_word(change, "change");
+
+    printf("  %s %s", client_word(change, "server"), what);
+    if (strcmp(what, "added") == 0)
+        printf(", with weight %lld", client_count(change, "weight"));
+    else if (strcmp(what, "state") == 0)
+        printf(" %s", client_word(change, "state"));
+    else if (strcmp(what, "removed") != 0)
+        printf(" %lld", client_count(change, what));
+    putchar('\n');
+}
+
+static void show_changes(const json_t *changes)
+{
+    const json_t *change;
+    size_t i;
+
+    if (json_array_size(changes))
+        printf("changed by hand; a reload keeps it until the file says otherwise:\n");
+    json_array_foreach(changes, i, change)
+    {
+        if (i < CHANGES_SHOWN)
+            show_change(change);
+    }
+    if (i > CHANGES_SHOWN)
+        printf("  and %zu more (--json lists all)\n", i - CHANGES_SHOWN);
 }
 
 static void show_status(const json_t *json)
@@ -49,6 +82,7 @@ static void show_status(const json_t *json)
     if (client_count(json, "log_lines_lost"))
         printf("%lld lines of the log were lost: its reader is too slow, or its disk full\n",
                client_count(json, "log_lines_lost"));
+    show_changes(json_object_get(json, "changes"));
     show_last_reload(json_object_get(json, "last_reload"));
 }
 

@@ -21,4 +21,5 @@ struct door {
     uint64_t patience_usec; /* with main; 0: as with any thread */
 };
 
-extern const struct door doors_of_status[], doors_of_connections[], doors_of_events[];
+extern const struct door doors_of_status[], doors_of_connections[], doors_of_events[],
+    doors_of_pools[];

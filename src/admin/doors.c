@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 static const struct door *const subjects[] = {doors_of_status, doors_of_connections,
-                                              doors_of_events};
+                                              doors_of_events, doors_of_pools};
 
 /* Each door in turn; NULL behind the last. `at` counts within a subject. */
 static const struct door *next_door(size_t *subject, size_t *at)
@@ -97,7 +97,7 @@ static bool find_door(struct admin_client *c, struct refusal *refusal)
         return false;
     }
     refuse(refusal, 405, "that method is not for this path", "");
-    snprintf(refusal->what_to_do, sizeof refusal->what_to_do, "%s it", c->allow);
+    snprintf(refusal->what_to_do, sizeof refusal->what_to_do, "ask with: %s", c->allow);
     return false;
 }
 

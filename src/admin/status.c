@@ -58,11 +58,6 @@ static json_t *reload(struct call *call)
     return view_reload(&result);
 }
 
-static json_t *list_servers(struct call *call)
-{
-    return json_pack("{s:o}", "servers", view_servers(*call->house->in_force));
-}
-
 static json_t *list_routes(struct call *call)
 {
     return json_pack("{s:o}", "routes", view_routes(*call->house->in_force));
@@ -85,7 +80,6 @@ static enum next say_flows(struct admin_client *c, const struct call *call)
 
 const struct door doors_of_status[] = {
     {"GET", "/api/v1/status", .on_main = say_status},
-    {"GET", "/api/v1/servers", .on_main = list_servers},
     {"GET", "/api/v1/routes", .on_main = list_routes},
     {"GET", "/api/v1/flows", .open = say_flows},
     {"POST", "/api/v1/reload", .on_main = reload, .patience_usec = RELOAD_USEC},

@@ -233,36 +233,10 @@ json_t *view_status(const struct admin_status *status, const struct snapshot *sn
                               json_pack("{s:s, s:b, s:s*}", "tier", relay_tier_name(i), "serves",
                                         !status->refused[i], "why", status->refused[i]));
     set(json, "tiers", tiers);
+    set(json, "changes", view_changes(snapshot));
     set(json, "last_reload",
         status->last_reload.wall_usec ? view_reload(&status->last_reload) : json_null());
     return json;
-}
-
-json_t *view_servers(const struct snapshot *snapshot)
-{
-    json_t *all = json_array();
-
-    for (size_t i = 0; i < snapshot->settings->pool_count; i++) {
-        const struct pool *pool = snapshot->pools[i];
-        for (size_t k = 0; k < pool_count(pool); k++) {
-            struct server *server = pool_server(pool, k);
-            char address[ADDRESS_TEXT_BYTES];
-            json_t *json = json_object();
-            set(json, "server", text(server->name));
-            set(json, "pool", text(pool_name(pool)));
-            set(json, "address", text(address_write(&server->address, address)));
-            set(json, "weight", number(pool_weight(pool, k)));
-            set(json, "max_connections", number(pool_max_connections(pool, k)));
-            set(json, "active", number(atomic_load(&server->active)));
-            set(json, "tunnels", number(atomic_load(&server->tunnels)));
-            set(json, "tunnels_ever", number(atomic_load(&server->tunnels_ever)));
-            set(json, "requests_ever", number(atomic_load(&server->requests_ever)));
-            set(json, "failures_ever", number(atomic_load(&server->failures_ever)));
-            set(json, "waiting", number(pool_waiting(pool)));
-            json_array_append_new(all, json);
-        }
-    }
-    return all;
 }
 
 static void view_action(const struct route *route, json_t *json)

@@ -42,6 +42,11 @@ static void do_reload(struct admin_house *sink, struct admin_reload_result *ret_
     house_reload(container_of(sink, struct house, sink), ret_result);
 }
 
+static void follow_members(struct admin_house *sink)
+{
+    house_members_changed(container_of(sink, struct house, sink));
+}
+
 /* --- starting --------------------------------------------------------------------------------- */
 
 static void say_report(const struct report *report)
@@ -333,6 +338,7 @@ int house_run(const char *path, const char *text)
     house->text = text;
     house->sink = (struct admin_house){.status = tell_status,
                                        .reload = do_reload,
+                                       .members_changed = follow_members,
                                        .in_force = &house->snapshot,
                                        .main = &house->main,
                                        .proxies = house->proxy};

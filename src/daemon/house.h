@@ -55,3 +55,6 @@ int house_run(const char *path, const char *text);
 /* Reads the configuration again and puts it in force. On failure the old one serves on, and the
  * result says why. */
 void house_reload(struct house *house, struct admin_reload_result *ret_result);
+
+/* Servers came or went at run time, by hand or by discovery: workers follow. */
+void house_members_changed(struct house *house);

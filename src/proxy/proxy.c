@@ -186,6 +186,13 @@ static bool is_configured(const struct server *server, const void *context)
     return false;
 }
 
+void proxy_follow_members(struct proxy *proxy)
+{
+    list_each(node, &proxy->connections)
+        follow_removal(container_of(node, struct connection, node), proxy->snapshot);
+    keepalive_sweep(&proxy->keepalive, is_configured, proxy->snapshot);
+}
+
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds)
 {
     struct snapshot *before = proxy->snapshot;
@@ -208,9 +215,7 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds)
             log_say(proxy->worker.log, EVENT_shortage,
                     "worker %u cannot listen on %s: out of memory", proxy->worker.runner.number,
                     snapshot->settings->listeners[i].listen);
-    list_each(node, &proxy->connections)
-        follow_removal(container_of(node, struct connection, node), snapshot);
-    keepalive_sweep(&proxy->keepalive, is_configured, snapshot);
+    proxy_follow_members(proxy);
     for (size_t i = 0; i < snapshot->settings->pool_count; i++)
         pool_serve_waiters(snapshot->pools[i]);
     snapshot_unref(before);

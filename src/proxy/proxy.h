@@ -80,6 +80,10 @@ int proxy_open_gate(struct proxy *proxy, unsigned number, const struct endpoint 
  * on_removed. */
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot, const int *fds);
 
+/* Members of pools have changed at run time: tunnels to a server that is in none any more follow
+ * on_removed, connections that rest there close. */
+void proxy_follow_members(struct proxy *proxy);
+
 /* No gate is closed; handshakes and requests are refused with 503 and jittered Retry-After, idle
  * kept connections close. */
 void proxy_drain(struct proxy *proxy);

@@ -2,8 +2,9 @@
  *
  * What only a question needs (the socket, the talk) is one block that is freed when it is answered,
  * so ten thousand servers at rest are ten thousand small flows. At most HEALTH_UNDER_WAY_MAX ask at
- * once; the others wait in the order in which they came, and the time they wait is not the server's.
- * Each rest is a tenth shorter or longer at random, so what began together does not stay so. */
+ * once; the others wait in the order in which they came, and the time they wait is not the
+ * server's. Each rest is a tenth shorter or longer at random, so what began together does not stay
+ * so. */
 #include "health/checker.h"
 #include "health/health_priv.h"
 #include "net/dial.h"
@@ -32,7 +33,7 @@ struct question {
 
 struct check {
     struct flow flow;
-    struct watch *watch; /* borrowed: it stops us before it goes */
+    struct watch *watch;       /* borrowed: it stops us before it goes */
     struct question *question; /* NULL: at rest */
     struct list turn;          /* in health.turns, or alone */
     uint64_t due_usec, began_usec;
@@ -288,9 +289,8 @@ static enum next judge(struct check *c)
 
     const struct check_settings *settings = settings_of(c);
     bool is_fast = streak_is_moving(&watch->streak[c->kind]);
-    c->due_usec =
-        c->began_usec +
-        jittered(watch->health, is_fast ? settings->fast_interval : settings->interval);
+    c->due_usec = c->began_usec +
+                  jittered(watch->health, is_fast ? settings->fast_interval : settings->interval);
     return flow_goto(&c->flow, STEP_rest);
 }
 

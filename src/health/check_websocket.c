@@ -69,8 +69,8 @@ static enum reason judge_head(const struct own *own, const struct http1_head *an
     struct http1_head request;
 
     request.field_count = 1;
-    request.field[0] = (struct http1_field){bytes_of("Sec-WebSocket-Key"),
-                                            {own->key, sizeof own->key}};
+    request.field[0] =
+        (struct http1_field){bytes_of("Sec-WebSocket-Key"), {own->key, sizeof own->key}};
     enum reason why = ws_answer_judge(&request, answer);
     if (why == REASON_DONE && (http1_find(answer, "sec-websocket-extensions").len ||
                                http1_find(answer, "sec-websocket-protocol").len))
@@ -191,8 +191,7 @@ static enum talk_next take_frame(struct talk *t, const struct frame *frame, stru
         own->wants_pong = false;
         return settle(t);
     case CLOSE:
-        return say_close(t) ? talk_end(t, REASON_NO_MEMORY)
-                            : talk_end(t, REASON_CHECK_CLOSED);
+        return say_close(t) ? talk_end(t, REASON_NO_MEMORY) : talk_end(t, REASON_CHECK_CLOSED);
     default:
         return take_message(t, frame, payload);
     }

@@ -1,6 +1,6 @@
 /* Ways of asking a server how it is: one file each, listed in meson.build. Pure: bytes come in,
- * bytes go out, and a verdict falls. The flow in check.c has the socket, the clock and the deadline;
- * randomness is handed in. */
+ * bytes go out, and a verdict falls. The flow in check.c has the socket, the clock and the
+ * deadline; randomness is handed in. */
 #pragma once
 
 #include "base/buf.h"
@@ -17,14 +17,14 @@ struct talk {
     const struct check_settings *settings;
     const char *host; /* for Host */
     struct random *random;
-    struct buf out;        /* to be sent */
-    struct buf in;         /* heard, and not used up yet: hear takes what it can */
-    struct buf message;    /* websocket: what a fragmented one is so far */
-    bool has_ended;        /* no more will be heard */
-    bool carries_headers;  /* an answer's head was heard, so X-Turnout-Drain would have been, too */
-    uint16_t status;       /* of the answer; 0: none */
-    enum reason why;       /* when it is over: DONE, SERVER_DRAINS, or what is wrong */
-    enum reason if_late;   /* what it is if the time is over now; DONE: it had passed already */
+    struct buf out;       /* to be sent */
+    struct buf in;        /* heard, and not used up yet: hear takes what it can */
+    struct buf message;   /* websocket: what a fragmented one is so far */
+    bool has_ended;       /* no more will be heard */
+    bool carries_headers; /* an answer's head was heard, so X-Turnout-Drain would have been, too */
+    uint16_t status;      /* of the answer; 0: none */
+    enum reason why;      /* when it is over: DONE, SERVER_DRAINS, or what is wrong */
+    enum reason if_late;  /* what it is if the time is over now; DONE: it had passed already */
     _Alignas(8) uint8_t own[TALK_OWN_BYTES]; /* the checker's; zeroed */
 };
 

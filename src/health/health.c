@@ -76,8 +76,7 @@ static void adopt_server(struct health *health, struct adoption *a, struct serve
         a->error = -ENOMEM;
         return;
     }
-    if (there)
-        *there = NULL; /* taken over; what is left in the old array is to go */
+    watch->is_kept = true;
     if (watch_adopt(watch, plan))
         a->error = -ENOMEM;
     a->watches[a->count++] = watch;
@@ -113,8 +112,11 @@ static int replace(struct health *health, const struct health_pool *pools, size_
     for (size_t i = 0; i < count; i++)
         adopt_pool(health, &a, &pools[i], members[i]);
     for (size_t i = 0; i < health->count; i++)
-        watch_free(health->watches[i]);
+        if (!health->watches[i]->is_kept)
+            watch_free(health->watches[i]);
     free(health->watches);
+    for (size_t i = 0; i < a.count; i++)
+        a.watches[i]->is_kept = false;
     qsort(a.watches, a.count, sizeof(struct watch *), by_server);
     health->watches = a.watches;
     health->count = a.count;

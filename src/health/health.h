@@ -64,6 +64,6 @@ const struct health_counters *health_counters(const struct health *health); /* a
  * servers that stay is kept, whatever else changes. 0 or -ENOMEM: some are not watched. */
 int health_adopt(struct health *health, const struct health_pool *pools, size_t count);
 
-/* Any thread: a server has asked to be drained, in an answer that carries X-Turnout-Drain. Cheap when
- * it is known already. */
+/* Any thread: a server has asked to be drained, in an answer that carries X-Turnout-Drain. Cheap
+ * when it is known already. */
 void health_hear_drain(struct health *health, struct server *server, uint64_t now_usec);

@@ -12,7 +12,7 @@ struct health {
     struct health_sink *sink;
     struct random random;
     struct health_counters counters;
-    struct list turns; /* checks that wait for theirs */
+    struct list turns;      /* checks that wait for theirs */
     struct watch **watches; /* by their server's address in memory */
     size_t count;
 };
@@ -20,13 +20,13 @@ struct health {
 /* What is known of one server. */
 struct watch {
     struct health *health;
-    struct server *server; /* counted */
-    struct plan *plan;     /* counted; its pool's */
+    struct server *server;            /* counted */
+    struct plan *plan;                /* counted; its pool's */
     struct check *check[CHECK_KINDS]; /* their flows; NULL: not configured */
     struct streak streak[CHECK_KINDS];
-    struct timer drain;   /* when a wish to be drained is forgotten */
-    bool is_asked;        /* to drain it, by a header to a client */
-    enum reason last_why; /* of the last outcome that was not good */
+    struct timer drain; /* when a wish to be drained is forgotten */
+    bool is_asked;      /* to drain it, by a header to a client */
+    bool is_kept;       /* health_adopt has found it again */
 };
 
 /* What a check found. */

@@ -48,9 +48,8 @@ size_t health_outcomes(const struct server *server,
 
     for (size_t i = 0; i < wanted; i++) {
         unsigned at = (count - 1 - (unsigned)i) % SERVER_OUTCOMES;
-        ret_outcomes[i] =
-            unpack(atomic_load_explicit(&from->wall_usec[at], memory_order_relaxed),
-                   atomic_load_explicit(&from->packed[at], memory_order_relaxed));
+        ret_outcomes[i] = unpack(atomic_load_explicit(&from->wall_usec[at], memory_order_relaxed),
+                                 atomic_load_explicit(&from->packed[at], memory_order_relaxed));
     }
     atomic_thread_fence(memory_order_acquire);
     unsigned since = atomic_load_explicit(&from->count, memory_order_relaxed) - count;

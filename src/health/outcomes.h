@@ -12,8 +12,9 @@ struct health_outcome {
     uint64_t wall_usec; /* when it was known, since 1970 */
     uint64_t took_usec; /* at most UINT32_MAX */
     enum check_kind kind;
-    enum reason reason; /* DONE: good; SERVER_DRAINS; else what was wrong. reason_row(): its words */
-    uint16_t status;    /* of the HTTP answer; 0: there was none */
+    enum reason
+        reason;      /* DONE: good; SERVER_DRAINS; else what was wrong. reason_row(): its words */
+    uint16_t status; /* of the HTTP answer; 0: there was none */
 };
 
 void health_note_outcome(struct server *server, const struct health_outcome *outcome);

@@ -1,6 +1,6 @@
-/* Of several threads that see the last failure at once, one ejects: whoever moves ejected_until from
- * the past to the future. The pool's share is looked at before and after, so two servers that are
- * ejected at the same moment may both be spared, but never too many go.
+/* Of several threads that see the last failure at once, one ejects: whoever moves ejected_until
+ * from the past to the future. The pool's share is looked at before and after, so two servers that
+ * are ejected at the same moment may both be spared, but never too many go.
  *
  * The count of ejections is forgotten when the server was back for as long as it had been away, and
  * for a window at least. */
@@ -138,7 +138,6 @@ static bool eject(const struct passive *p, enum reason reason, unsigned status)
         return false;
     }
     atomic_store(&state->ejections, before + 1);
-    atomic_store(&state->failures, 0);
     log_ejection(p, usec, reason, status);
     return true;
 }
@@ -149,5 +148,7 @@ bool passive_note_failure(const struct passive *p, enum reason reason, unsigned 
         return false;
     if (count_failure(p) < p->settings->failures)
         return false;
+    atomic_store(&p->server->passive.failures,
+                 0); /* where none may go, it is not tried each time */
     return eject(p, reason, status);
 }

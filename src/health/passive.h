@@ -1,5 +1,5 @@
-/* What requests themselves tell of a server: failures in a window eject it for a while, for twice as
- * long the next time, and never more of a pool's servers at once than its share. On the workers'
+/* What requests themselves tell of a server: failures in a window eject it for a while, for twice
+ * as long the next time, and never more of a pool's servers at once than its share. On the workers'
  * threads, lock-free: all state is the server's own atomics. */
 #pragma once
 

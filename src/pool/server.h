@@ -30,6 +30,13 @@ struct server_passive {
     _Atomic uint64_t ejected_until_usec; /* of the loops' clock; 0: it is not */
 };
 
+/* What checks found last (health/outcomes.c); the main thread writes. */
+#define SERVER_OUTCOMES 9
+struct server_outcomes {
+    atomic_uint count; /* ever */
+    _Atomic uint64_t wall_usec[SERVER_OUTCOMES], packed[SERVER_OUTCOMES];
+};
+
 struct server {
     uint32_t magic;
     atomic_uint references;
@@ -44,6 +51,9 @@ struct server {
     _Atomic uint8_t admin;            /* enum server_admin; the main thread writes */
     _Atomic uint8_t check;            /* enum server_check; the main thread writes */
     struct server_passive passive;
+    struct server_outcomes outcomes;
+    _Atomic uint64_t drain_asked_usec; /* when an answer last asked to drain it; workers write */
+    atomic_bool is_drain_told;         /* a letter about it is on its way to the main thread */
     _Atomic uint64_t ramp_usec; /* when its slow start began, of the loops' clock; 0: it has none */
     _Atomic uint64_t admitted_nsec; /* admission.c: what it admitted is spoken for until then */
     atomic_uint latency_usec;       /* until its answer's head, smoothed; 0: not known */

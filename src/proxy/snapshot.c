@@ -294,6 +294,30 @@ struct pool *route_pool(const struct route *route, uint8_t share)
     return route->pools ? route->pools[share] : route->pool;
 }
 
+/* --- stores ------------------------------------------------------------------------------------
+ */
+
+static const struct store *store_before(const struct build *b, const char *name)
+{
+    for (size_t i = 0; b->before && i < b->before->settings->store_count; i++)
+        if (strcmp(b->before->settings->stores[i].name, name) == 0)
+            return b->before->stores[i];
+    return NULL;
+}
+
+static void build_store(struct build *b, size_t number)
+{
+    const struct store_settings *settings = &b->made->settings->stores[number];
+    char words[256] = "";
+    int error =
+        store_new(settings, store_before(b, settings->name), &b->made->stores[number], words);
+
+    if (error == -EINVAL)
+        report_add(b->report, settings->redis_mark, NULL, "stores.redis: %s", words);
+    else if (error)
+        out_of_memory(b);
+}
+
 /* --- error pages -------------------------------------------------------------------------------
  */
 
@@ -519,7 +543,8 @@ static struct snapshot *allocate(struct settings *take_settings)
     made->routes = calloc(take_settings->route_count + 1, sizeof *made->routes);
     made->gates = calloc(take_settings->listener_count, sizeof *made->gates);
     made->pages = calloc(take_settings->error_page_count + 1, sizeof *made->pages);
-    if (!made->pools || !made->routes || !made->gates || !made->pages)
+    made->stores = calloc(take_settings->store_count + 1, sizeof(struct store *));
+    if (!made->pools || !made->routes || !made->gates || !made->pages || !made->stores)
         return snapshot_unref(made);
     return made;
 }
@@ -543,6 +568,8 @@ struct snapshot *snapshot_new(const struct snapshot_means *means, struct setting
         out_of_memory(&b); /* wrong ones are found when the settings are read */
     for (size_t i = 0; i < b.made->settings->pool_count; i++)
         build_pool(&b, i);
+    for (size_t i = 0; i < b.made->settings->store_count; i++)
+        build_store(&b, i);
     for (size_t i = 0; i < b.made->settings->route_count; i++)
         build_route(&b, i);
     build_rates(&b);
@@ -590,10 +617,13 @@ static void free_all(struct snapshot *snapshot)
         free((void *)(uintptr_t)snapshot->pages[i].body.at);
     for (size_t i = 0; snapshot->pools && i < settings->pool_count; i++)
         pool_unref(snapshot->pools[i]);
+    for (size_t i = 0; snapshot->stores && i < settings->store_count; i++)
+        store_unref(snapshot->stores[i]);
     cidr_set_done(&snapshot->trusted);
     rate_table_unref(snapshot->rates);
     free(snapshot->gates);
     free(snapshot->pages);
+    free(snapshot->stores);
     free(snapshot->routes);
     free(snapshot->pools);
     settings_free(snapshot->settings);

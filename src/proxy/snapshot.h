@@ -11,6 +11,7 @@
 #include "pool/pool.h"
 #include "relay/relay.h"
 #include "route/action.h"
+#include "session/store.h"
 
 struct deadlines { /* microseconds; FOREVER where the file says 0 */
     uint64_t request_head, body, queue, connect, handshake, response, keepalive;
@@ -59,6 +60,7 @@ struct snapshot {
     struct route *routes;       /* as settings->routes */
     struct gate_spec *gates;    /* as settings->listeners */
     struct error_page *pages;   /* as settings->error_pages */
+    struct store **stores;      /* as settings->stores */
     struct rate_table *rates;   /* shared with the snapshots before; NULL: no route is rated */
     unsigned workers;
 };

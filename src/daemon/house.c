@@ -29,7 +29,7 @@ static void tell_status(struct admin_house *sink, struct admin_status *ret_statu
         .started_wall_usec = house->started_wall_usec,
         .configured_wall_usec = house->configured_wall_usec,
         .log_lines_lost = log_lost(&house->log),
-        .is_draining = house->state != HOUSE_SERVING,
+        .is_draining = house->state != HOUSE_SERVING || drains_whole_node(&house->drains),
         .descriptor_limit = house->descriptor_limit,
         .last_reload = house->last_reload,
     };
@@ -204,6 +204,7 @@ static void take_apart(struct house *house)
     mailbox_deliver(&house->main.mailbox); /* what admin still asked; the answers find it until it
                                               is freed */
     house->admin = admin_free(house->admin);
+    drains_done(&house->drains);
     house->snapshot = snapshot_unref(house->snapshot);
     house->last_reload.report = report_free(house->last_reload.report);
     signals_close(house);
@@ -236,6 +237,7 @@ static int live(struct house *house, struct opened *opened)
     features_write(house->features, sizeof house->features); /* as who we are from now on */
     if (!error)
         error = make_proxies(house, opened->fds);
+    drains_init(&house->drains, &house->main, house->proxy, house->count);
     if (!error)
         error = start_workers(house);
     if (!error)

@@ -5,6 +5,7 @@
 #include "admin/admin.h"
 #include "daemon/features.h"
 #include "daemon/log.h"
+#include "proxy/drains.h"
 #include "proxy/proxy.h"
 
 #include <signal.h>
@@ -33,6 +34,7 @@ struct house {
     struct proxy *proxy[HOUSE_WORKERS_MAX];
     struct tls_worker *tls[HOUSE_WORKERS_MAX]; /* the proxy's, once there is one */
     unsigned count, started;
+    struct drains drains;
     struct admin *admin;
     struct admin_house sink;
     enum house_state state;

@@ -2,6 +2,7 @@
 #include "proxy/connection.h"
 
 #include "net/tcp.h"
+#include "proxy/drains.h"
 #include "proxy/introduction.h"
 
 #include <errno.h>
@@ -114,6 +115,7 @@ void connection_start_relay(struct connection *c, struct relay_end client, struc
     add(&proxy->counters.tunnels, 1);
     add(&proxy->counters.tunnels_ever, 1);
     relay_start(&c->relay, &c->flow, &proxy->relays, client, server, &opts);
+    drains_joined(c);
 
     if (!log_wants(proxy->worker.log, EVENT_open))
         return;
@@ -123,12 +125,19 @@ void connection_start_relay(struct connection *c, struct relay_end client, struc
     log_event(proxy->worker.log, EVENT_open, &fields);
 }
 
-void connection_close_tunnel(struct connection *c, enum reason reason)
+void connection_close_with(struct connection *c, enum reason reason, uint16_t code,
+                           uint64_t within_usec)
 {
-    if (!relay_is_started(&c->relay) || relay_is_over(&c->relay))
+    if (!relay_is_started(&c->relay) || relay_is_over(&c->relay) || c->end_reason)
         return;
     c->end_reason = (uint8_t)reason;
-    relay_reclaim(&c->relay, RECLAIM_USEC);
+    c->end_code = (uint8_t)(code ? code - 1000 : 0);
+    relay_reclaim(&c->relay, within_usec);
+}
+
+void connection_close_tunnel(struct connection *c, enum reason reason)
+{
+    connection_close_with(c, reason, 0, RECLAIM_USEC);
 }
 
 char connection_phase(const struct connection *c, unsigned step)
@@ -253,8 +262,10 @@ static void close_end(struct connection *c, struct stream *stream, unsigned end)
 
 void connection_end(struct connection *c)
 {
-    if (c->is_tunnel)
+    if (c->is_tunnel) {
         log_close(c);
+        drains_left(c);
+    }
     count_end(c);
     relay_stop(&c->relay);
     if (c->server)

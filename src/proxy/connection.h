@@ -43,8 +43,11 @@ struct connection {
     uint16_t gate;         /* number of the gate in the snapshot at its beginning */
     uint8_t share;         /* which of the route's pools is asked: connection_pool */
     uint8_t end_reason;    /* what to say instead of RECLAIMED; 0: nothing */
-    bool is_tunnel;        /* the relay was reached: `open` is logged and counted */
-    bool owns_rest;        /* connections to servers may rest that are this client's alone */
+    uint8_t end_code;      /* of the Close frames, above 1000; 0: the reason's */
+    bool is_tunnel : 1;    /* the relay was reached: `open` is logged and counted */
+    bool owns_rest : 1;    /* connections to servers may rest that are this client's alone */
+    bool is_unaligned : 1; /* an end could not be told by a Close frame */
+    uint8_t told : 4;      /* farewell.c: what its ends were told */
     struct rate_hold hold; /* what counts towards its client's limit of connections */
     struct trail trail;
 };
@@ -104,6 +107,10 @@ void connection_start_relay(struct connection *c, struct relay_end client, struc
 
 /* Asks for the tunnel's end, in order, for that reason: at a frame boundary, within a second. */
 void connection_close_tunnel(struct connection *c, enum reason reason);
+/* The same with a Close code of its own (1000 to 1255; 0: the reason's), and a patience. Who asked
+ * first is heard. */
+void connection_close_with(struct connection *c, enum reason reason, uint16_t code,
+                           uint64_t within_usec);
 
 /* What is known of the connection, as log fields; texts live in `texts`. */
 struct connection_texts {

@@ -4,6 +4,8 @@
  * at all, and who speaks first is no matter of ours; TLS may end here before. */
 #include "codec/tls_hello.h"
 #include "proxy/admission.h"
+#include "proxy/drains.h"
+#include "proxy/farewell.h"
 #include "proxy/introduction.h"
 #include "proxy/reach.h"
 
@@ -17,7 +19,9 @@
     STEP(choose_route) /* by server name, or the listener's; policy only */                        \
     STEP(pick_server)  /* waits only in the pool's queue */                                        \
     STEP(dial)         /* until connected; another server on failure */                            \
-    STEP(relay)        /* layer 4 until an end leaves */
+    STEP(relay)        /* layer 4 until an end leaves */                                           \
+    STEP(say_goodbye)  /* what we end is ended by FIN */                                           \
+    STEP(linger)       /* until the peer has read it: reads to the end, or a while */
 
 /* Record headers, and what came behind the hello. */
 #define HELLO_BUF_BYTES (TLS_HELLO_MAX_BYTES + 16384u)
@@ -36,7 +40,7 @@ struct passthrough {
     struct hello *hello; /* NULL once the relay has begun */
 };
 
-FLOW_IN(passthrough, PASSTHROUGH_STEPS, c.flow, connection_entered, FLOW_NO_LAST_STEP)
+FLOW_IN(passthrough, PASSTHROUGH_STEPS, c.flow, connection_entered, STEP_say_goodbye)
 
 static struct hello *hello_free(struct hello *hello)
 {
@@ -111,9 +115,11 @@ static enum next choose_route(struct passthrough *p)
     enum reason why = admission_judge_connection(&p->c);
     if (why != REASON_DONE)
         return flow_leave(&p->c.flow, why);
-    p->c.share = route_next_share(p->c.route, worker_of(&p->c.flow)->runner.number);
-    if (proxy_of(&p->c.flow)->is_draining)
-        return flow_leave(&p->c.flow, REASON_STOPPING);
+    why = drains_refusal(proxy_of(&p->c.flow), p->c.route);
+    if (why == REASON_DONE)
+        why = drains_choose_share(&p->c);
+    if (why != REASON_DONE)
+        return flow_leave(&p->c.flow, why);
     reach_begin(&p->hello->reach);
     p->hello->reach.ask.is_handshake = true;
     p->hello->reach.server_name = p->hello->parsed.server_name;
@@ -143,8 +149,22 @@ static enum next relay(struct passthrough *p)
         return flow_wait_notice(&p->c.flow, WITHIN(FOREVER, REASON_LIFETIME));
 
     enum reason reason = p->c.relay.reason;
-    return flow_leave(&p->c.flow,
-                      reason == REASON_RECLAIMED && p->c.end_reason ? p->c.end_reason : reason);
+    flow_adopt(&p->c.flow, &p->c.client.source, REASON_DONE);
+    flow_adopt(&p->c.flow, &p->c.server->source, REASON_DONE);
+    return flow_fail(&p->c.flow,
+                     reason == REASON_RECLAIMED && p->c.end_reason ? p->c.end_reason : reason);
+}
+
+static enum next say_goodbye(struct passthrough *p)
+{
+    if (!p->c.is_tunnel)
+        return flow_leave(&p->c.flow, p->c.flow.reason);
+    return farewell_say(&p->c);
+}
+
+static enum next linger(struct passthrough *p)
+{
+    return farewell_linger(&p->c);
 }
 
 static void log_refused(struct passthrough *p)

@@ -3,6 +3,7 @@
 #include "proxy/proxy.h"
 
 #include "proxy/connection.h"
+#include "proxy/drains.h"
 #include "sys/sys.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ int proxy_init(struct proxy *proxy, unsigned number, struct log *log, struct tls
     *proxy = (struct proxy){.tls = take_tls};
     list_init(&proxy->gates);
     list_init(&proxy->connections);
+    list_init(&proxy->drains);
 
     int error = worker_init(&proxy->worker, number, log);
     if (error) {
@@ -56,6 +58,8 @@ void proxy_done(struct proxy *proxy)
     while (!list_is_empty(&proxy->gates))
         close_gate(container_of(proxy->gates.next, struct gate, node));
     runner_stop_all(&proxy->worker.runner, REASON_STOPPING); /* what the closing gates let in */
+    mailbox_deliver(&proxy->worker.mailbox);
+    drains_forget(proxy);
     timer_cancel(&proxy->give_back);
     keepalive_done(&proxy->keepalive);
     relay_worker_done(&proxy->relays);
@@ -228,7 +232,7 @@ void proxy_drain(struct proxy *proxy)
 {
     struct list *next;
 
-    proxy->is_draining = true;
+    proxy->is_draining = proxy->is_stopping = true;
     for (struct list *node = proxy->connections.next; node != &proxy->connections; node = next) {
         next = node->next;
         tunnel_drain(container_of(node, struct connection, node));

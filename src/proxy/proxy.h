@@ -52,9 +52,11 @@ struct proxy {
     unsigned exchanges, exchanges_peak; /* under way now, and at most since memory was given back */
     struct timer give_back;
     struct list connections; /* oldest first, so by ascending number */
+    struct list drains;      /* this worker's shares of them */
     struct proxy_counters counters;
     struct random random;
     bool is_draining; /* new handshakes get 503 */
+    bool is_stopping; /* and the process will end */
     char date[30];    /* for Date, refreshed each second by whoever needs it */
     uint64_t date_usec;
 };

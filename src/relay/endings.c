@@ -57,7 +57,6 @@ static const struct ending endings[] = {
     {LANE_BREAKING,    FOUND_TARGET_LOST,  LANE_DONE,      DROP_OWN,   TARGET_LOST},
     {LANE_BREAKING,    FOUND_TARGET_SLOW,  LANE_BREAKING,  END_ALL,    TARGET_WAITS},
     {LANE_ANY,         FOUND_SILENCE,      LANE_ANY,       END_ALL,    BOTH(TUNNEL_IDLE)},
-    {LANE_ANY,         FOUND_OLD,          LANE_ANY,       END_ALL,    BOTH(LIFETIME)},
     {LANE_ANY,         FOUND_LATE,         LANE_ANY,       END_ALL,    BOTH(RECLAIMED)},
     {LANE_ANY,         FOUND_NO_MEMORY,    LANE_ANY,       END_ALL,    BOTH(NO_MEMORY)},
 };

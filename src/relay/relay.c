@@ -99,6 +99,15 @@ static int death_of(const struct relay *relay, unsigned end)
     return source->ready & GONE ? sys_error_take(source->fd) : 0;
 }
 
+/* Its lifetime is over: it ends as one that is reclaimed does, at a frame boundary. */
+static void retire(struct relay *relay)
+{
+    if (relay->reason == REASON_DONE)
+        relay->reason = REASON_LIFETIME;
+    relay->ends_usec = FOREVER;
+    relay_reclaim(relay, RELAY_PATIENCE_USEC);
+}
+
 static void on_due(struct timer *timer)
 {
     struct relay *relay = container_of(timer, struct relay, timer);
@@ -118,7 +127,10 @@ static void on_due(struct timer *timer)
             relay_found(relay, end, source_broken_by(error));
     }
     struct limit limit = next_limit(relay); /* what is dead is not slow */
-    relay_found(relay, limit.lane, limit.event);
+    if (limit.event == FOUND_OLD)
+        retire(relay);
+    else
+        relay_found(relay, limit.lane, limit.event);
 }
 
 static void move(struct relay *relay, unsigned lane)

@@ -73,7 +73,7 @@ enum lane_event {
     FOUND_SOURCE_SLOW, /* `fin` has passed: the source neither sent nor ended */
     FOUND_TARGET_SLOW, /* `fin` has passed: the destination did not take what is unsent */
     FOUND_SILENCE,     /* idle_usec has passed */
-    FOUND_OLD,         /* lifetime_usec has passed */
+    FOUND_OLD,         /* lifetime_usec has passed: the relay reclaims itself instead */
     FOUND_LATE,        /* a reclaim's patience has passed */
     FOUND_NO_MEMORY,   /* for what the destination did not take */
 };

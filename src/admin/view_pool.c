@@ -90,6 +90,20 @@ static void note_change(void *to, const struct pool_change *change)
     json_array_append_new(words, json_string(names[change->what]));
 }
 
+/* Of one server alone: so it costs little in a pool of thousands. */
+struct noting {
+    const struct address *address;
+    json_t *changes;
+};
+
+static void note_change_of(void *to, const struct pool_change *change)
+{
+    const struct noting *noting = to;
+
+    if (address_equal(&change->member.address, noting->address))
+        note_change(noting->changes, change);
+}
+
 static json_t *changes_by_address(const struct pool *pool)
 {
     json_t *changes = json_object();
@@ -205,11 +219,12 @@ json_t *view_server(const struct snapshot *snapshot, size_t pool_number, size_t 
 {
     struct pool *pool = snapshot->pools[pool_number];
     struct members *members = pool_members(pool);
-    json_t *changes = changes_by_address(pool);
-    json_t *json =
-        view_member(pool, members_spec(members, i), members_server(members, i), changes, now_usec);
+    struct server *server = members_server(members, i);
+    struct noting noting = {&server->address, json_object()};
 
-    json_decref(changes);
+    pool_each_change(pool, note_change_of, &noting);
+    json_t *json = view_member(pool, members_spec(members, i), server, noting.changes, now_usec);
+    json_decref(noting.changes);
     members_unref(members);
     return json;
 }

@@ -149,13 +149,15 @@ int client_add(const struct client_options *options)
 
 static void show_removed(const json_t *json)
 {
+    static const char *const words[2][2] = {{"are closed", "is closed"},
+                                            {"stay until they end", "stays until it ends"}};
     long long tunnels = client_count(json, "tunnels");
-    bool stay = strcmp(client_word(json, "on_removed"), "keep") == 0;
+    bool stay = strcmp(client_word(json, "on_removed"), "keep") == 0, is_one = tunnels == 1;
 
     printf("%s is gone", client_word(json, "removed"));
     if (tunnels)
-        printf("; its %lld tunnel%s %s (on_removed: %s)", tunnels, tunnels == 1 ? "" : "s",
-               stay ? "stay until they end" : "are closed", client_word(json, "on_removed"));
+        printf("; its %lld tunnel%s %s (on_removed: %s)", tunnels, is_one ? "" : "s",
+               words[stay][is_one], client_word(json, "on_removed"));
     putchar('\n');
 }
 

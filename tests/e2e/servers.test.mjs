@@ -89,7 +89,7 @@ test('tunnels of a removed server stay, or are closed, as on_removed says', asyn
     const stays = wires.find(wire => wire !== gone)
     const done = t.command('remove', `main/${a.address}`)
     assert.equal(done.code, 0)
-    assert.match(done.out, closes ? /is gone; its 1 tunnel is closed/ : /is gone; its 1 tunnel stay/)
+    assert.match(done.out, closes ? /is gone; its 1 tunnel is closed/ : /is gone; its 1 tunnel stays/)
     if (closes) {
       await gone.closed()
       assert.equal(gone.got.readUInt16BE(gone.got.length - 2), 1012)

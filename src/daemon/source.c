@@ -5,6 +5,7 @@
 #include "net/address.h"
 #include "relay/relay.h"
 #include "route/action.h"
+#include "route/key.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -116,6 +117,13 @@ static bool is_endpoint(const char *text)
     return endpoint_parse(text, &endpoint) == 0;
 }
 
+static bool is_key(const char *text)
+{
+    struct key key;
+
+    return key_parse(text, &key);
+}
+
 static bool is_match(const char *host, const char *path, const char *prefix, char ret_words[256])
 {
     const struct route_match match = {.host = host, .path = path, .prefix = prefix};
@@ -143,6 +151,7 @@ struct conf_source *source_of_files(void)
         .environment = environment,
         .is_address = is_address,
         .is_endpoint = is_endpoint,
+        .is_key = is_key,
         .is_match = is_match,
         .judge = judge,
     };

@@ -3,6 +3,7 @@
  * writing needs no questions. */
 #include "route/template.h"
 
+#include "route/key.h"
 #include "route/teller.h"
 
 #include "base/check.h"
@@ -256,51 +257,6 @@ bool template_names(const struct template *template, const char *name)
 /* --- values ------------------------------------------------------------------------------------
  */
 
-/* NAME=VALUE among pairs that `between` separates; blanks before a name are none of it. */
-static struct bytes find_pair(struct bytes pairs, const char *between, struct bytes name)
-{
-    while (pairs.len) {
-        size_t end = bytes_find(pairs, bytes_of(between), 0);
-        struct bytes pair = bytes_slice(pairs, 0, end);
-        while (pair.len && pair.at[0] == ' ')
-            pair = bytes_from(pair, 1);
-        size_t equals = bytes_find(pair, bytes_of("="), 0);
-        if (bytes_equal(bytes_slice(pair, 0, equals), name))
-            return bytes_from(pair, equals + 1);
-        pairs = bytes_from(pairs, end + 1);
-    }
-    return pairs;
-}
-
-static struct bytes field_of(const struct facts *facts, struct bytes name)
-{
-    for (size_t i = 0; facts->request && i < facts->request->field_count; i++)
-        if (bytes_equal_nocase(facts->request->field[i].name, name))
-            return facts->request->field[i].value;
-    return (struct bytes){0};
-}
-
-static struct bytes cookie_of(const struct facts *facts, struct bytes name)
-{
-    for (size_t i = 0; facts->request && i < facts->request->field_count; i++) {
-        const struct http1_field *field = &facts->request->field[i];
-        if (!bytes_equal_nocase(field->name, bytes_of("cookie")))
-            continue;
-        struct bytes value = find_pair(field->value, ";", name);
-        if (value.len)
-            return value;
-    }
-    return (struct bytes){0};
-}
-
-static struct bytes param_of(const struct facts *facts, struct bytes name)
-{
-    for (size_t i = 0; facts->params && i < facts->params->count; i++)
-        if (bytes_equal(facts->params->param[i].name, name))
-            return facts->params->param[i].value;
-    return (struct bytes){0};
-}
-
 static struct bytes rooted(struct bytes path)
 {
     return path.len && path.at[0] == '/' ? path : bytes_of("/");
@@ -334,15 +290,15 @@ static struct bytes value_of(const struct piece *piece, const struct facts *fact
     case REQUEST_ID:
         return facts->request_id;
     case HEADER_N:
-        return field_of(facts, piece->text);
+        return key_find(&(struct key){KEY_HEADER, piece->text}, facts);
     case COOKIE_N:
-        return cookie_of(facts, piece->text);
+        return key_find(&(struct key){KEY_COOKIE, piece->text}, facts);
     case QUERY_N:
-        return find_pair(facts->query, "&", piece->text);
+        return key_find(&(struct key){KEY_QUERY, piece->text}, facts);
     case PATH_N:
-        return param_of(facts, piece->text);
+        return key_find(&(struct key){KEY_PATH, piece->text}, facts);
     case JWT_N:
-        return facts->claim ? facts->claim(facts->claims, piece->text) : (struct bytes){0};
+        return key_find(&(struct key){KEY_JWT, piece->text}, facts);
     }
     return (struct bytes){0};
 }

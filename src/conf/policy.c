@@ -131,11 +131,12 @@ static void check_shard_key(struct loader *loader, struct mark mark,
                             const struct route_settings *route)
 {
     const char *key = route->shard.key;
+    const char *path = route->path ? route->path : route->prefix;
     char segment[128];
 
     complain_key(loader, mark, "shard.key", &route->shard.key);
     snprintf(segment, sizeof segment, "{%.100s}", strncmp(key, "path.", 5) == 0 ? key + 5 : "");
-    if (strncmp(key, "path.", 5) == 0 && (!route->path || !strstr(route->path, segment)))
+    if (strncmp(key, "path.", 5) == 0 && (!path || !strstr(path, segment)))
         complain_at(loader, mark, "write match: { path: \"/rooms/{room}\" } and key: path.room",
                     "shard.key: the route's path has no %s",
                     settings_is_secret(loader->settings, &route->shard.key) ? "such segment"

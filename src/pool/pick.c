@@ -111,11 +111,8 @@ static void keep_untried(const struct look *look)
             look->of[i].is_open = false;
 }
 
-/* Who could serve this request, were there a seat: is_open is set so. False: nobody. */
-static bool look_at_all(struct look *look)
+static void take_down(const struct look *look)
 {
-    bool is_any = false;
-
     for (size_t i = 0; i < look->members->count; i++) {
         const struct server *server = look->members->member[i].server;
         look->of[i] = (struct candidate){
@@ -125,6 +122,14 @@ static bool look_at_all(struct look *look)
             .latency_usec = atomic_load_explicit(&server->latency_usec, memory_order_relaxed),
         };
     }
+}
+
+/* Who could serve this request, were there a seat: is_open is set so. False: nobody. */
+static bool look_at_all(struct look *look)
+{
+    bool is_any = false;
+
+    take_down(look);
     if (!look_at_health(look))
         return false;
     keep_the_set(look);
@@ -244,6 +249,8 @@ static struct choice *remember(const struct look *look, size_t chosen)
         .members = members_ref(look->members),
         .candidates = (uint32_t)count,
         .how = chosen == look->wanted ? CHOICE_STICKY : CHOICE_BALANCED,
+        .shard_hash = look->ask->shard_hash,
+        .shard_servers = look->ask->shard_servers,
     };
     for (size_t i = 0; i < count && choice->seen_count < most; i++) {
         bool is_last_place = choice->seen_count + 1u == most;
@@ -363,4 +370,27 @@ bool pool_may_wait(struct pool *pool, const struct pool_ask *ask)
         free(look.of);
     members_unref(look.members);
     return may;
+}
+
+size_t pool_set(struct pool *pool, uint64_t shard_hash, uint32_t servers, uint64_t now_usec,
+                struct server **ret_servers)
+{
+    const struct pool_ask ask = {.now_usec = now_usec};
+    struct candidate inner[CANDIDATES_INNER];
+    struct look look = {.pool = pool, .members = pool_members(pool), .ask = &ask, .of = inner};
+    size_t set[SUBSET_MAX], count = 0;
+
+    if (look.members->count > CANDIDATES_INNER)
+        look.of = malloc(look.members->count * sizeof *look.of);
+    if (look.of) {
+        take_down(&look);
+        look_at_health(&look);
+        count = subset_choose(look.of, look.members->count, shard_hash, servers, set);
+    }
+    for (size_t i = 0; i < count; i++)
+        ret_servers[i] = server_ref(look.members->member[set[i]].server);
+    if (look.of != inner)
+        free(look.of);
+    members_unref(look.members);
+    return count;
 }

@@ -327,8 +327,7 @@ enum reason exchange_judge(struct exchange *h)
  * ---------------------------------------------------------------------------
  */
 
-/* The texts live in `client`. */
-static struct facts facts_of(const struct exchange *h, char client[IP_TEXT_BYTES])
+struct facts exchange_facts(const struct exchange *h, char client[IP_TEXT_BYTES])
 {
     const struct connection *c = h->whose;
     const struct pool *pool = connection_pool(c);
@@ -366,7 +365,7 @@ enum reason exchange_act(struct exchange *h)
 
     if (action->kind == ROUTE_POOLS)
         return REASON_DONE;
-    const struct facts facts = facts_of(h, client);
+    const struct facts facts = exchange_facts(h, client);
     buf_done(&h->lines);
     int error = route_action_answer(action, &facts, &h->lines);
     if (error == -EDESTADDRREQ)
@@ -428,7 +427,7 @@ static int apply_edits(struct exchange *h, const struct edits *changes,
 
     if (!changes->count)
         return 0;
-    const struct facts facts = facts_of(h, client);
+    const struct facts facts = exchange_facts(h, client);
     add_dropped(dropped, edits, changes->dropped, changes->dropped_count);
     return edits_apply(changes, &facts, &h->lines);
 }

@@ -87,4 +87,6 @@ enum reason exchange_write_switch(struct exchange *h);  /* the 101, to `out` */
 enum reason exchange_write_interim(struct exchange *h); /* a 1xx, to `out`; takes it off `reply` */
 enum reason exchange_begin_download(struct exchange *h, struct stream *client,
                                     struct stream *server, struct bytes date);
+/* What the request says, for templates and keys. The texts live in `client`, too. */
+struct facts exchange_facts(const struct exchange *h, char client[IP_TEXT_BYTES]);
 void exchange_fields(const struct exchange *h, struct log_fields *fields);

@@ -4,6 +4,7 @@
  * at all, and who speaks first is no matter of ours; TLS may end here before. */
 #include "codec/tls_hello.h"
 #include "proxy/admission.h"
+#include "proxy/aim.h"
 #include "proxy/drains.h"
 #include "proxy/farewell.h"
 #include "proxy/introduction.h"
@@ -123,6 +124,7 @@ static enum next choose_route(struct passthrough *p)
     reach_begin(&p->hello->reach);
     p->hello->reach.ask.is_handshake = true;
     p->hello->reach.server_name = p->hello->parsed.server_name;
+    aim_at_connection(&p->hello->reach, &p->c);
     return NEXT;
 }
 

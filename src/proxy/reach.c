@@ -2,6 +2,7 @@
  * this request is not tried again; at most 1 + retries servers are. */
 #include "proxy/reach.h"
 
+#include "balance/mix.h"
 #include "proxy/introduction.h"
 
 #include <errno.h>
@@ -109,7 +110,7 @@ enum next reach_pick(struct reach *reach, struct connection *c)
     reach->ask.now_usec = now_of(&c->flow);
     reach->ask.random = random_next(&proxy_of(&c->flow)->random);
     if (!reach->has_hash)
-        reach->ask.hash = reach->ask.random * 0x9e3779b97f4a7c15u;
+        reach->ask.hash = mix64(reach->ask.random);
     c->chosen = pool_pick(pool, &reach->ask, &c->choice);
     if (c->chosen)
         return connect_chosen(reach, c);

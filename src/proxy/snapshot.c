@@ -4,6 +4,7 @@
 #include "proxy/snapshot.h"
 
 #include "base/check.h"
+#include "proxy/aim.h"
 #include "route/shares.h"
 #include "sys/sys.h"
 
@@ -572,6 +573,8 @@ struct snapshot *snapshot_new(const struct snapshot_means *means, struct setting
         build_store(&b, i);
     for (size_t i = 0; i < b.made->settings->route_count; i++)
         build_route(&b, i);
+    if (aim_prepare(b.made, report))
+        out_of_memory(&b);
     build_rates(&b);
     for (size_t i = 0; i < b.made->settings->listener_count; i++)
         build_gate(&b, i);
@@ -626,6 +629,7 @@ static void free_all(struct snapshot *snapshot)
     free(snapshot->stores);
     free(snapshot->routes);
     free(snapshot->pools);
+    free(snapshot->hash_keys);
     settings_free(snapshot->settings);
     snapshot->magic = 0;
     free(snapshot);

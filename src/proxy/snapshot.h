@@ -11,6 +11,7 @@
 #include "pool/pool.h"
 #include "relay/relay.h"
 #include "route/action.h"
+#include "route/key.h"
 #include "session/store.h"
 
 struct deadlines { /* microseconds; FOREVER where the file says 0 */
@@ -27,6 +28,7 @@ struct route {
     uint32_t *weights;
     int64_t *turns; /* whose turn it is: per worker, and only its own worker touches it */
     const struct route_settings *settings;
+    struct key shard_key; /* KEY_NONE: it is not sharded */
     struct deadlines deadlines;
     struct relay_opts relay; /* lifetime without its jitter */
     struct access *access;   /* NULL: everyone may come in */
@@ -57,6 +59,7 @@ struct snapshot {
     struct tcp_tuning tuning;   /* of every TCP socket, both sides */
     struct cidr_set trusted;    /* whose word on the client is taken: trusted_proxies */
     struct pool **pools;        /* as settings->pools */
+    struct key *hash_keys;      /* as settings->pools: what their balancers look at */
     struct route *routes;       /* as settings->routes */
     struct gate_spec *gates;    /* as settings->listeners */
     struct error_page *pages;   /* as settings->error_pages */

@@ -72,8 +72,12 @@ struct rank {
     size_t index;
 };
 
+/* Of one weight the hash itself decides: where the logarithm's pieces meet, it may go back by its
+ * last digits. */
 static bool is_better(const struct rank *a, const struct rank *b)
 {
+    if (a->weight == b->weight && a->hash != b->hash)
+        return a->hash > b->hash;
     if (a->score > b->score || a->score < b->score)
         return a->score > b->score;
     return a->id < b->id;

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "codec/http1.h"
 #include "codec/ws_handshake.h"
+#include "daemon/explain_pool.h"
 #include "daemon/source.h"
 #include "proxy/snapshot.h"
 
@@ -72,7 +73,10 @@ int explain_check(const struct options *options)
 /* --- a request -------------------------------------------------------------------------------- */
 
 struct asked {
-    const char *from; /* the client; NULL: not said */
+    const struct snapshot *snapshot;
+    const char *from;           /* the client; NULL: not said */
+    struct ip ip;               /* its address */
+    char client[IP_TEXT_BYTES]; /* the same, as it counts */
     bool is_tls, is_websocket;
     bool is_raw;       /* tcp://HOST:PORT: a connection, no request */
     struct bytes host; /* without port */
@@ -276,51 +280,6 @@ static const struct route *say_routes(const struct snapshot *snapshot,
     return NULL;
 }
 
-static void say_choice(struct pool *pool)
-{
-    const struct pool_ask ask = {.is_handshake = true};
-    struct choice *choice = NULL;
-    struct server *server = pool_pick(pool, &ask, &choice);
-
-    static const char *const headers[] = {"", ", told by PROXY v1", ", told by PROXY v2",
-                                          ", told by PROXY v2 with CRC32C"};
-
-    printf("pool       %s, %s%s\n", pool_name(pool), pool_balancer(pool)->name,
-           headers[pool_proxy_protocol(pool)]);
-    for (size_t i = 0; i < pool_count(pool); i++) {
-        printf("%s %s, weight %u", i == 0 ? "servers   " : "          ", pool_server(pool, i)->name,
-               pool_weight(pool, i));
-        if (pool_max_connections(pool, i))
-            printf(", at most %u connections", pool_max_connections(pool, i));
-        printf("%s\n", server && server == pool_server(pool, i)
-                           ? "  <- chosen when nothing is connected"
-                           : "");
-    }
-    if (server) {
-        printf("why        %s (%s)\n", pool_balancer(pool)->because, pool_balancer(pool)->name);
-        pool_release(server);
-    }
-    choice_free(choice);
-}
-
-/* All of them, by weight, and what becomes of a request that goes to each. */
-static void say_pools(const struct route *route)
-{
-    const struct route_settings *settings = route->settings;
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < settings->share_count; i++)
-        sum += settings->shares[i].weight;
-    for (size_t i = 0; i < settings->share_count; i++)
-        printf("%s %s, %" PRIu64 " of %" PRIu64 "\n", i == 0 ? "pools     " : "          ",
-               settings->shares[i].pool, settings->shares[i].weight, sum);
-    if (settings->share_count < 2)
-        say_choice(route->pool);
-    for (size_t i = 0; route->pools && i < settings->share_count; i++)
-        if (settings->shares[i].weight)
-            say_choice(route->pools[i]);
-}
-
 static void say_edits_of(const char *what, const struct edits *edits)
 {
     static const char *const ops[] = {"set", "add", "remove"};
@@ -374,16 +333,17 @@ static int explain_passthrough(const struct snapshot *snapshot, const struct ask
     if (!route)
         return refused(REASON_NO_ROUTE);
     printf("route      %s: by server name (SNI); paths are not seen\n", route->name);
-    say_pools(route);
+    explain_pools(snapshot, route, &(struct facts){.client = bytes_of(asked->client)});
     return 0;
 }
 
-static int explain_tcp(const struct gate_spec *gate)
+static int explain_tcp(const struct snapshot *snapshot, const struct gate_spec *gate,
+                       const struct asked *asked)
 {
     const struct timeouts *t = &gate->tcp->settings->timeouts;
 
     printf("request    none is read: whatever comes is relayed at layer 4\n");
-    say_choice(gate->tcp->pool);
+    explain_pools(snapshot, gate->tcp, &(struct facts){.client = bytes_of(asked->client)});
     printf("timeouts   connect %g s, tunnel_idle %g s, fin %g s, lifetime %g s (0: none)\n",
            (double)t->connect / 1e6, (double)t->tunnel_idle / 1e6, (double)t->fin / 1e6,
            (double)t->lifetime / 1e6);
@@ -413,7 +373,7 @@ static int say_action(const struct route *route, const struct asked *asked,
                                                             : " (behind strip_prefix)");
     say_edits_of("request", &route->action->request);
     say_edits_of("answer", &route->action->response);
-    say_pools(route);
+    explain_pools(asked->snapshot, route, facts);
     say_times(route, is_handshake);
     return 0;
 }
@@ -475,25 +435,24 @@ static void say_auth(const struct access_auth *auth)
 
 /* Whether it would come in, as far as that can be said here. */
 static enum reason say_access(const struct route *route, const struct asked *asked,
-                              const struct http1_head *head)
+                              const struct http1_head *head, struct claims **ret_claims)
 {
-    struct access_ask ask = {.request = head, .now_sec = (uint64_t)time(NULL)};
+    const struct access_ask ask = {
+        .request = head, .client = asked->ip, .now_sec = (uint64_t)time(NULL)};
     struct claims *claims = NULL;
-    char client[IP_TEXT_BYTES];
 
     say_rates(route);
     if (!route->access)
         return REASON_DONE;
-    ip_parse(bytes_of(asked->from ? asked->from : "127.0.0.1"), &ask.client);
     enum reason why = access_judge(route->access, &ask, &claims);
-    printf("access     of a client at %s%s: %s\n", ip_write(&ask.client, client),
+    printf("access     of a client at %s%s: %s\n", asked->client,
            asked->from ? "" : " (--from says another)", why == REASON_DONE ? "passes" : "refused");
     if (claims) {
         struct bytes subject = claims_value(claims, bytes_of("sub"));
         printf("           the token is good; sub is \"%.*s\"\n", (int)subject.len,
                (const char *)subject.at);
     }
-    claims_free(claims);
+    *ret_claims = claims;
     if (why == REASON_DONE && access_auth(route->access))
         say_auth(access_auth(route->access));
     return why;
@@ -503,6 +462,7 @@ static int explain_found(const struct route *route, const struct asked *asked,
                          const struct route_asked *of, const struct route_params *params)
 {
     struct bytes path = asked->target.path;
+    struct claims *claims = NULL;
     struct buf stripped;
     int error = 0;
 
@@ -512,7 +472,7 @@ static int explain_found(const struct route *route, const struct asked *asked,
                (const char *)params->param[i].value.at);
     if (of->path->has_encoded_slash && route->settings->encoded_slashes == ENCODED_SLASHES_REFUSE)
         return refused(REASON_TARGET_WRONG);
-    enum reason why = say_access(route, asked, of->head);
+    enum reason why = say_access(route, asked, of->head, &claims);
     if (why != REASON_DONE)
         return refused(why);
     buf_init(&stripped, REQUEST_MAX_BYTES);
@@ -525,12 +485,16 @@ static int explain_found(const struct route *route, const struct asked *asked,
         .path = path,
         .rest = is_stripped ? buf_bytes(&stripped) : path,
         .query = asked->target.query,
+        .client = bytes_of(asked->client),
         .route = bytes_of(route->name),
         .request = of->head,
         .params = params,
+        .claim = claims ? claims_value : NULL,
+        .claims = claims,
     };
     int code = say_action(route, asked, of->head, &facts);
     buf_done(&stripped);
+    claims_free(claims);
     return code;
 }
 
@@ -563,8 +527,14 @@ int explain_request(const struct options *options)
     const struct gate_spec *gate = NULL;
     int code = snapshot ? say_gate(snapshot, asked, &gate) : 1;
 
+    if (snapshot) {
+        asked->snapshot = snapshot;
+        ip_parse(bytes_of(asked->from ? asked->from : "127.0.0.1"), &asked->ip);
+        ip_write(&asked->ip, asked->client);
+    }
+
     if (snapshot && code == 0 && gate->tcp)
-        code = explain_tcp(gate);
+        code = explain_tcp(snapshot, gate, asked);
     else if (snapshot && code == 0)
         code = gate->settings->tls_mode == TLS_PASSTHROUGH ? explain_passthrough(snapshot, asked)
                                                            : explain_http(snapshot, asked);

@@ -152,6 +152,8 @@ json_t *view_connection(const struct connection *c, bool with_story)
         set(json, "pool", borrowed(fields.pool));
     set(json, "server", c->chosen ? text(c->chosen->name) : json_null());
     set(json, "open_usec", number(now_of(&c->flow) - c->opened_usec));
+    if (fields.sticky.at)
+        set(json, "sticky", borrowed(fields.sticky));
     if (c->handshake_usec)
         set(json, "handshake_usec", number(c->handshake_usec));
     if (fields.request_id.at)

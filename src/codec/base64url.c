@@ -37,3 +37,19 @@ ssize_t base64url_decode(struct bytes text, uint8_t *memory)
     }
     return bits ? -EINVAL : len;
 }
+
+void base64url_encode(struct bytes bytes, char *text)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint32_t bits = 0;
+    unsigned have = 0;
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        bits = bits << 8 | bytes.at[i];
+        for (have += 8; have >= 6; have -= 6)
+            *text++ = alphabet[bits >> (have - 6) & 63];
+    }
+    if (have)
+        *text = alphabet[bits << (6 - have) & 63];
+}

@@ -15,3 +15,12 @@ static inline size_t base64url_room(size_t chars)
  * character, padding, a length that cannot be, or bits behind the last byte that are not 0, so that
  * no bytes have two texts. */
 ssize_t base64url_decode(struct bytes text, uint8_t *memory);
+
+/* How many characters so many bytes are. */
+static inline size_t base64url_len(size_t bytes)
+{
+    return bytes / 3 * 4 + (bytes % 3 ? bytes % 3 + 1 : 0);
+}
+
+/* Writes base64url_len(bytes.len) characters, and no NUL. */
+void base64url_encode(struct bytes bytes, char *text);

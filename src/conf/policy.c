@@ -231,8 +231,8 @@ static void load_attributes(struct loader *loader, const struct tree *map,
             complain_at(loader, entry->mark, "leave it out, or write cookie: NAME",
                         "sticky.%s is of a cookie that turnout sets, and it sets none", entry->key);
     }
-    if (sticky->same_site == SAME_SITE_NONE && !sticky->secure)
-        complain_at(loader, mark_of(map, "same_site"), "add secure: yes",
+    if (sticky->same_site == SAME_SITE_NONE && sticky->secure == SECURE_NO)
+        complain_at(loader, mark_of(map, "same_site"), "leave secure out, or write yes",
                     "sticky.same_site: browsers take `none` only with secure");
     if (sticky->path && (sticky->path[0] != '/' || strpbrk(sticky->path, "; \t\r\n,")))
         complain_at(loader, mark_of(map, "path"), "write a path such as /",

@@ -148,6 +148,7 @@ enum sticky_kind {
     STICKY_SOCKET_IO
 };
 enum same_site { SAME_SITE_LAX, SAME_SITE_STRICT, SAME_SITE_NONE };
+enum secure { SECURE_AUTO, SECURE_YES, SECURE_NO }; /* AUTO: where the client speaks TLS */
 
 struct sticky_settings {
     struct mark mark;
@@ -157,7 +158,8 @@ struct sticky_settings {
     const char *store;    /* NULL: none */
     size_t store_index;   /* in settings.stores */
     enum same_site same_site;
-    bool secure, http_only;
+    enum secure secure;
+    bool http_only;
     const char *path;
     uint64_t max_age; /* 0: until the browser ends */
 };

@@ -174,6 +174,7 @@ const char *const *directive_words(const struct directive *row)
     static const char *const on_down[] = {"keep", "close", "drain", NULL};
     static const char *const on_move[] = {"leave", "drain", NULL};
     static const char *const same_site[] = {"lax", "strict", "none", NULL};
+    static const char *const secure[] = {"auto", "yes", "no", NULL};
     static const struct {
         const char *name; /* of the row, or of its field */
         const char *const *words;
@@ -189,6 +190,7 @@ const char *const *directive_words(const struct directive *row)
         {"on_down", on_down},
         {"on_move", on_move},
         {"same_site", same_site},
+        {"secure", secure},
         {"traceparent", traceparent},
         {"proxy_in", proxy_in},
         {"proxy_out", proxy_out},

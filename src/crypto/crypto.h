@@ -6,6 +6,12 @@
 #define SHA1_LEN 20
 /* RFC 3174; only because RFC 6455 section 1.3 asks for it. Any thread. 0 or -ENOMEM. */
 int crypto_sha1(struct bytes of, uint8_t ret_digest[SHA1_LEN]);
+#define SHA256_LEN 32
+/* FIPS 180-4, of the parts one behind the other. Any thread. 0 or -ENOMEM. */
+int crypto_sha256(const struct bytes *parts, size_t count, uint8_t ret_digest[SHA256_LEN]);
+
+/* Bytes that nobody can guess. Any thread. 0 or -ENOMEM: the machine has none. */
+int crypto_random(uint8_t *ret_bytes, size_t len);
 
 /* Fetches what is fetched once, at the start, where a library that cannot give it may end the
  * process. */

@@ -99,6 +99,8 @@ static enum transfer_state take(struct transfer *t, struct bytes in, size_t *ret
     if (t->limit_bytes && t->moved_bytes > t->limit_bytes)
         return TRANSFER_TOO_LARGE;
     *ret_used = (size_t)used;
+    if (t->listen && used)
+        t->listen(t, bytes_slice(in, 0, (size_t)used));
     return used && !t->unframes ? pass(t, bytes_slice(in, 0, (size_t)used)) : TRANSFER_GOES_ON;
 }
 

@@ -19,6 +19,8 @@ struct transfer {
     struct http1_body body;
     uint64_t moved_bytes; /* ever taken in */
     uint64_t limit_bytes; /* of a body; 0: none */
+    /* Hears what is taken of the body, as it came, before it goes on; NULL: nobody does. */
+    void (*listen)(struct transfer *transfer, struct bytes part);
     bool has_begun;
     bool has_sent; /* `to` has been given something */
     bool unframes; /* only the payload is passed on: for a client of HTTP/1.0, which knows no chunks

@@ -4,6 +4,7 @@
 #include "net/tcp.h"
 #include "proxy/drains.h"
 #include "proxy/introduction.h"
+#include "session/sticky.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -220,6 +221,8 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
         texts->request_id[16] = '\0';
         fields.request_id = text(texts->request_id);
     }
+    if (c->trail.sticky)
+        fields.sticky = text(sticky_outcome_name(c->trail.sticky));
     if (c->handshake_usec)
         fields.handshake_usec = c->handshake_usec;
     if (relay_is_started(&c->relay))

@@ -14,6 +14,7 @@ struct trail {
     uint32_t usec[TRAIL_STEPS_MAX];
     uint8_t step[TRAIL_STEPS_MAX]; /* in flow.kind->steps */
     uint8_t count;
+    uint8_t sticky; /* enum sticky_outcome: what became of its session; 0: it has none */
 };
 
 /* What a request says of itself, and we believe: whom it is from, where trusted proxies name

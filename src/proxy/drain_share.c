@@ -397,3 +397,8 @@ enum reason drains_choose_share(struct connection *c)
         }
     return REASON_POOL_DRAINED;
 }
+
+bool drains_keep_out(const struct proxy *proxy, const struct pool *pool)
+{
+    return is_kept_out(proxy, pool);
+}

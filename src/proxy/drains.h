@@ -105,6 +105,8 @@ enum reason drains_refusal(const struct proxy *proxy, const struct route *route)
 /* Chooses which of the route's pools is asked (c->share): one that is drained only if there is no
  * other, and then the reason says so. */
 enum reason drains_choose_share(struct connection *c);
+/* Whether the pool is drained, so that nothing new may go there. */
+bool drains_keep_out(const struct proxy *proxy, const struct pool *pool);
 void drains_joined(struct connection *c); /* a tunnel has begun */
 void drains_left(struct connection *c);   /* a tunnel has ended */
 void drains_forget(struct proxy *proxy);  /* of a worker that ends */

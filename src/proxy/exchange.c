@@ -419,6 +419,33 @@ static int append_granted(struct exchange *h, struct bytes dropped[DROPPED_MAX],
     return buf_append(&h->lines, buf_bytes(&h->auth->lines));
 }
 
+void exchange_recall(struct exchange *h, struct connection *c)
+{
+    const struct sticky_ask ask = {
+        .request = &h->request_head,
+        .query = h->parsed.query,
+        .client = address_ip(connection_from(c)),
+    };
+
+    recall_begin(&h->recall, c, &ask);
+}
+
+/* Only we say which session it is; and what we have to read comes uncompressed. */
+static int append_recalled(struct exchange *h, struct bytes dropped[DROPPED_MAX],
+                           struct http1_edits *edits)
+{
+    static const char *const ours[] = {"x-turnout-session", "x-turnout-session-moved"};
+    const struct bytes coding = bytes_of("accept-encoding");
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        const struct bytes name = bytes_of(ours[i]);
+        add_dropped(dropped, edits, &name, 1);
+    }
+    if (h->recall.listens)
+        add_dropped(dropped, edits, &coding, 1);
+    return 0;
+}
+
 /* The route's changes come last: they have the last word on what we add, too. */
 static int apply_edits(struct exchange *h, const struct edits *changes,
                        struct bytes dropped[DROPPED_MAX], struct http1_edits *edits)
@@ -446,6 +473,8 @@ enum reason exchange_write_request(struct exchange *h)
         error = append_hops(h, dropped, &edits);
     if (!error)
         error = append_granted(h, dropped, &edits);
+    if (!error)
+        error = append_recalled(h, dropped, &edits);
     if (!error)
         error = apply_edits(h, &h->route->action->request, dropped, &edits);
     edits.extra = buf_bytes(&h->lines);
@@ -488,6 +517,8 @@ static enum reason write_answer(struct exchange *h, bool is_handshake, bool keep
     buf_done(&h->lines);
     int error = is_interim ? 0 : forwarded_write_via(&h->lines, h->reply_head.minor_version);
     if (!error && !is_interim)
+        error = recall_write_answer(&h->recall, h->whose, h->is_https, &h->lines);
+    if (!error && !is_interim)
         error = apply_edits(h, &h->route->action->response, dropped, &edits);
     edits.extra = buf_bytes(&h->lines);
     if (!error)
@@ -522,6 +553,23 @@ static bool is_event_stream(const struct http1_head *reply)
     return type.at && bytes_equal_nocase(bytes_slice(type, 0, wanted.len), wanted);
 }
 
+static void hear(struct transfer *transfer, struct bytes part)
+{
+    struct exchange *h = container_of(transfer, struct exchange, download);
+
+    if (!recall_hear(&h->ear, h->whose, part))
+        transfer->listen = NULL;
+}
+
+static void listen_to_body(struct exchange *h, const struct http1_body *body)
+{
+    if (!h->recall.listens || h->reply_head.status != 200)
+        return;
+    h->ear.body = *body;
+    h->ear.len = 0;
+    h->download.listen = hear;
+}
+
 enum reason exchange_begin_download(struct exchange *h, struct stream *client,
                                     struct stream *server, struct bytes date)
 {
@@ -544,6 +592,7 @@ enum reason exchange_begin_download(struct exchange *h, struct stream *client,
     h->has_begun_answer = has_pending;
     transfer_init(&h->download, server, client, &h->reply, &body);
     h->download.unframes = unframes;
+    listen_to_body(h, &body);
     transfer_put_first(&h->download, &h->out);
     return REASON_DONE;
 }

@@ -9,10 +9,10 @@
 #include "http/forwarded.h"
 #include "http/read_head.h"
 #include "http/transfer.h"
-#include "proxy/reach.h"
+#include "proxy/recall.h"
 
 #define NO_HOPS_LIMIT UINT32_MAX
-#define DROPPED_MAX   (EDITS_MAX + ACCESS_COPY_MAX + 8) /* ours are four */
+#define DROPPED_MAX   (EDITS_MAX + ACCESS_COPY_MAX + 12) /* ours are seven */
 
 struct exchange {
     struct buf head;      /* the request head: request_head's views point into it */
@@ -33,6 +33,7 @@ struct exchange {
     struct read_head read;
     struct tls_accept accept;
     struct reach reach;
+    struct recall recall;
     struct transfer upload, download;
     struct http1_body request_body;
     struct bytes host;        /* the request's, without port */
@@ -59,6 +60,7 @@ struct exchange {
     bool is_said;          /* our own answer is written */
     /* big, and not zeroed: */
     struct http1_head request_head, reply_head;
+    struct recall_ear ear;
     struct url_path path;
     struct route_params params; /* when there is a route */
 };
@@ -77,6 +79,8 @@ int exchange_split(struct exchange *h, size_t head_len); /* 0 or -ENOMEM */
 enum reason exchange_judge(struct exchange *h);
 /* DONE: a server is to be asked; ANSWERED_HERE: `own` is what the route says by itself. */
 enum reason exchange_act(struct exchange *h);
+/* What decides which server a request sticks to. */
+void exchange_recall(struct exchange *h, struct connection *c);
 enum reason exchange_write_request(struct exchange *h); /* the head for the server, to `asking` */
 void exchange_begin_upload(struct exchange *h, struct stream *client, struct stream *server);
 

@@ -8,7 +8,7 @@
 #include "proxy/drains.h"
 #include "proxy/farewell.h"
 #include "proxy/introduction.h"
-#include "proxy/reach.h"
+#include "proxy/recall.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@
     STEP(secure)       /* TLS that ends here: until its handshake is done */                       \
     STEP(read_hello)   /* until the ClientHello is whole */                                        \
     STEP(choose_route) /* by server name, or the listener's; policy only */                        \
+    STEP(recall)       /* which server its client was at before; waits only for a store */         \
     STEP(pick_server)  /* waits only in the pool's queue */                                        \
     STEP(dial)         /* until connected; another server on failure */                            \
     STEP(relay)        /* layer 4 until an end leaves */                                           \
@@ -30,6 +31,7 @@
 struct hello {
     struct buf in;
     struct reach reach;
+    struct recall recall;
     struct tls_accept accept;
     struct tls_hello parsed;
     uint64_t began_usec;
@@ -121,11 +123,18 @@ static enum next choose_route(struct passthrough *p)
         why = drains_choose_share(&p->c);
     if (why != REASON_DONE)
         return flow_leave(&p->c.flow, why);
+    const struct sticky_ask ask = {.client = address_ip(connection_from(&p->c))};
+    recall_begin(&p->hello->recall, &p->c, &ask);
     reach_begin(&p->hello->reach);
     p->hello->reach.ask.is_handshake = true;
     p->hello->reach.server_name = p->hello->parsed.server_name;
     aim_at_connection(&p->hello->reach, &p->c);
     return NEXT;
+}
+
+static enum next recall(struct passthrough *p)
+{
+    return recall_look(&p->hello->recall, &p->c, &p->hello->reach);
 }
 
 static enum next pick_server(struct passthrough *p)
@@ -144,6 +153,8 @@ static enum next relay(struct passthrough *p)
         struct relay_end client = {.stream = &p->c.client, .early = buf_bytes(&p->hello->in)};
         struct relay_end server = {.stream = p->c.server};
         p->c.handshake_usec = (uint32_t)(now_of(&p->c.flow) - p->hello->began_usec);
+        recall_settle(&p->hello->recall, &p->c);
+        recall_learn(&p->hello->recall, &p->c, NULL);
         connection_start_relay(&p->c, client, server, false);
         p->hello = hello_free(p->hello);
     }

@@ -31,6 +31,12 @@ struct gate {
     COUNTER(tunnels_ever, "tunnels established")                                                   \
     COUNTER(requests_ever, "plain HTTP requests answered by a server")                             \
     COUNTER(refused_ever, "connections and requests that came to nothing")                         \
+    COUNTER(sticky_new_ever, "requests on sticky routes that named no session")                    \
+    COUNTER(sticky_given_ever, "requests that named a session nobody knew")                        \
+    COUNTER(sticky_valid_ever, "requests that went to their session's server")                     \
+    COUNTER(sticky_invalid_ever, "requests whose sticky cookie was forged or changed")             \
+    COUNTER(sticky_server_down_ever, "requests whose session's server was down or gone")           \
+    COUNTER(sticky_reassigned_ever, "requests whose session's server was drained or full")         \
     COUNTER(to_server_bytes, "bytes relayed from clients to servers, of ended tunnels")            \
     COUNTER(to_client_bytes, "bytes relayed from servers to clients, of ended tunnels")
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "proxy/aim.h"
+#include "proxy/stickiness.h"
 #include "route/shares.h"
 #include "sys/sys.h"
 
@@ -261,6 +262,8 @@ static void build_route(struct build *b, size_t number)
     if (route_action_new(settings, hear_action, b, &route->action) == -ENOMEM)
         out_of_memory(b);
     route->access = access_new(b->made->settings, &settings->access, b->report);
+    if (route->pool)
+        sticky_init(&route->sticky, &settings->sticky, pool_name(route->pool));
 }
 
 /* One table for all configurations, so that a reload forgets nobody. */
@@ -576,6 +579,7 @@ struct snapshot *snapshot_new(const struct snapshot_means *means, struct setting
     if (aim_prepare(b.made, report))
         out_of_memory(&b);
     build_rates(&b);
+    stickiness_build(b.made, before, report);
     for (size_t i = 0; i < b.made->settings->listener_count; i++)
         build_gate(&b, i);
     for (size_t i = 0; i < b.made->settings->error_page_count; i++)
@@ -624,6 +628,7 @@ static void free_all(struct snapshot *snapshot)
         store_unref(snapshot->stores[i]);
     cidr_set_done(&snapshot->trusted);
     rate_table_unref(snapshot->rates);
+    stickiness_done(snapshot);
     free(snapshot->gates);
     free(snapshot->pages);
     free(snapshot->stores);

@@ -12,6 +12,8 @@
 #include "relay/relay.h"
 #include "route/action.h"
 #include "route/key.h"
+#include "session/sticky_table.h"
+#include "session/sticky_token.h"
 #include "session/store.h"
 
 struct deadlines { /* microseconds; FOREVER where the file says 0 */
@@ -34,6 +36,7 @@ struct route {
     struct access *access;   /* NULL: everyone may come in */
     uint64_t rate_key;       /* of its name */
     bool is_rated;           /* settings->rate has a limit */
+    struct sticky sticky;    /* settings NULL: it is not */
 };
 
 struct error_page {
@@ -65,6 +68,8 @@ struct snapshot {
     struct error_page *pages;   /* as settings->error_pages */
     struct store **stores;      /* as settings->stores */
     struct rate_table *rates;   /* shared with the snapshots before; NULL: no route is rated */
+    struct sticky_table *learnt; /* shared so, too; NULL: no route needs it */
+    struct seal *seal;           /* of sticky cookies */
     unsigned workers;
 };
 

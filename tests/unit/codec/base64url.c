@@ -14,6 +14,10 @@ TEST(the_vectors_of_rfc_4648_without_padding)
         ssize_t len = base64url_decode(bytes_of(rows[i].text), memory);
         EXPECT_ROW(rows[i].text, len == (ssize_t)strlen(rows[i].plain) &&
                                      memcmp(memory, rows[i].plain, (size_t)len) == 0);
+        char text[16];
+        base64url_encode(bytes_of(rows[i].plain), text);
+        EXPECT_ROW(rows[i].text, base64url_len((size_t)len) == strlen(rows[i].text) &&
+                                     memcmp(text, rows[i].text, strlen(rows[i].text)) == 0);
     }
 }
 
@@ -23,6 +27,8 @@ TEST(the_alphabet_is_that_of_urls)
 
     EXPECT(base64url_decode(bytes_of("-_-_"), memory) == 3);
     EXPECT(memory[0] == 0xfb && memory[1] == 0xff && memory[2] == 0xbf);
+    base64url_encode((struct bytes){memory, 3}, (char *)memory + 4);
+    EXPECT(memcmp(memory + 4, "-_-_", 4) == 0);
 }
 
 TEST(what_is_not_the_one_text_of_its_bytes_is_refused)

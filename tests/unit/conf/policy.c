@@ -152,9 +152,10 @@ TEST(errors_of_stickiness)
          "f:5:23 sticky.preset: there is none named \"sockjs\" | write socket.io\n"},
         {"{ source: 33 }",
          "f:5:23 sticky.source: \"33\" is too large | write a value from 1 to 32\n"},
-        {"{ cookie: a, same_site: none, path: a }",
-         "f:5:37 sticky.same_site: browsers take `none` only with secure | add secure: yes\n"
-         "f:5:49 sticky.path: \"a\" is no path | write a path such as /\n"},
+        {"{ cookie: a, same_site: none, secure: no, path: a }",
+         "f:5:37 sticky.same_site: browsers take `none` only with secure | leave secure out, or "
+         "write yes\n"
+         "f:5:61 sticky.path: \"a\" is no path | write a path such as /\n"},
         {"{ query: a, store: s }",
          "f:5:32 sticky.store: there is no store \"s\" | add stores: { NAME: { memory: {} } }\n"},
         {"{ query: a, keys: b }",

@@ -104,7 +104,7 @@ TEST(policies_are_shown_with_every_default)
         "    shard: { key: \"path.room\", servers: 2, on_move: leave, larger: [ { match: "
         "\"vip-*\", "
         "servers: 4 } ] }\n    sticky: { cookie: \"turnout\", store: \"sessions\", same_site: lax, "
-        "secure: no, http_only: yes, path: \"/\", max_age: 0 }\n    guard: { max_message: 64k, "
+        "secure: auto, http_only: yes, path: \"/\", max_age: 0 }\n    guard: { max_message: 64k, "
         "messages: 100/s, ping: 30s, pong: 10s, close_at_expiry: yes }\n"};
     struct settings *settings = settings_of(contract);
     char *text = settings_text(settings);

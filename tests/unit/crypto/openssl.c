@@ -13,3 +13,23 @@ TEST(sha1_gives_the_digests_of_rfc_3174)
     EXPECT(crypto_sha1(bytes_of(""), digest) == 0);
     EXPECT(digest[0] == 0xda && digest[19] == 0x09);
 }
+
+TEST(sha256_gives_the_digests_of_fips_180)
+{
+    static const uint8_t abc[] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea};
+    const struct bytes parts[] = {bytes_of("a"), bytes_of(""), bytes_of("bc")};
+    uint8_t digest[SHA256_LEN];
+
+    EXPECT(crypto_sha256(parts, 3, digest) == 0);
+    EXPECT(memcmp(digest, abc, sizeof abc) == 0 && digest[31] == 0xad);
+    EXPECT(crypto_sha256(NULL, 0, digest) == 0);
+    EXPECT(digest[0] == 0xe3 && digest[31] == 0x55);
+}
+
+TEST(random_bytes_differ)
+{
+    uint8_t a[16], b[16];
+
+    EXPECT(crypto_random(a, sizeof a) == 0 && crypto_random(b, sizeof b) == 0);
+    EXPECT(memcmp(a, b, sizeof a) != 0);
+}

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "conf/settings.h"
+#include "discovery/discovery.h"
 #include "proxy/proxy.h"
 
 struct admin_reload_result {
@@ -21,6 +22,7 @@ struct admin_status {
     bool is_draining;
     int descriptor_limit;
     struct admin_reload_result last_reload;
+    const struct discovery *discovery; /* main's */
     char features[512];
     const char *refused[RELAY_TIERS_MAX]; /* relay tiers: why not; NULL: it serves */
 };

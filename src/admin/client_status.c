@@ -54,6 +54,27 @@ static void show_changes(const json_t *changes)
         printf("  and %zu more (--json lists all)\n", i - CHANGES_SHOWN);
 }
 
+/* How pools are found that list no servers. */
+static void show_discovery(const json_t *all)
+{
+    const json_t *origin;
+    size_t i;
+
+    json_array_foreach(all, i, origin)
+    {
+        const char *error = json_string_value(json_object_get(origin, "error"));
+        const json_t *next = json_object_get(origin, "next_usec");
+        printf("pool %s: %lld servers, by %s %s, ", client_word(origin, "pool"),
+               client_count(origin, "servers"), client_word(origin, "by"),
+               client_word(origin, "what"));
+        if (json_is_integer(next))
+            printf("again in %.1f s", (double)json_integer_value(next) / 1e6);
+        else
+            printf("being asked");
+        printf("%s%s\n", error ? "; " : "", error ? error : "");
+    }
+}
+
 static void show_status(const json_t *json)
 {
     const json_t *counters = json_object_get(json, "counters"),
@@ -83,6 +104,7 @@ static void show_status(const json_t *json)
         printf("%lld lines of the log were lost: its reader is too slow, or its disk full\n",
                client_count(json, "log_lines_lost"));
     show_changes(json_object_get(json, "changes"));
+    show_discovery(json_object_get(json, "discovery"));
     show_last_reload(json_object_get(json, "last_reload"));
 }
 

@@ -214,6 +214,31 @@ json_t *view_reload(const struct admin_reload_result *result)
     return json;
 }
 
+static void add_origin(void *to, const struct discovery_state *state)
+{
+    json_t *json = json_object();
+
+    set(json, "pool", text(state->pool));
+    set(json, "by", text(state->by));
+    set(json, "what", text(state->what));
+    set(json, "servers", number(state->servers));
+    set(json, "found", wall(state->found_wall_usec));
+    set(json, "next_usec", state->next_usec == LOG_NONE ? json_null() : number(state->next_usec));
+    set(json, "failures", number(state->failures));
+    set(json, "failed", wall(state->failed_wall_usec));
+    set(json, "error", state->error[0] ? text(state->error) : json_null());
+    json_array_append_new(to, json);
+}
+
+static json_t *view_discovery(const struct discovery *discovery)
+{
+    json_t *all = json_array();
+
+    if (discovery)
+        discovery_each(discovery, add_origin, all);
+    return all;
+}
+
 json_t *view_status(const struct admin_status *status, const struct snapshot *snapshot)
 {
     json_t *json = json_object(), *tiers = json_array();
@@ -236,6 +261,7 @@ json_t *view_status(const struct admin_status *status, const struct snapshot *sn
                                         !status->refused[i], "why", status->refused[i]));
     set(json, "tiers", tiers);
     set(json, "changes", view_changes(snapshot));
+    set(json, "discovery", view_discovery(status->discovery));
     set(json, "last_reload",
         status->last_reload.wall_usec ? view_reload(&status->last_reload) : json_null());
     return json;

@@ -32,12 +32,15 @@ static uint64_t connections_of_servers(const struct settings *settings)
 {
     uint64_t connections = 0;
 
-    for (size_t i = 0; i < settings->pool_count; i++)
+    for (size_t i = 0; i < settings->pool_count; i++) {
+        if (settings->pools[i].dns || settings->pools[i].file)
+            return 0;
         for (size_t k = 0; k < settings->pools[i].server_count; k++) {
             if (!settings->pools[i].servers[k].max_connections)
                 return 0;
             connections += settings->pools[i].servers[k].max_connections;
         }
+    }
     return connections;
 }
 

@@ -7,6 +7,7 @@
 #include "codec/ws_handshake.h"
 #include "daemon/explain_pool.h"
 #include "daemon/source.h"
+#include "discovery/discovery.h"
 #include "proxy/snapshot.h"
 
 #include <inttypes.h>
@@ -22,7 +23,11 @@ static struct snapshot *load(const char *path, struct report *report)
     const struct snapshot_means means = {.source = source_of_files()};
     struct settings *settings = settings_load(means.source, path, report);
 
-    return settings ? snapshot_new(&means, settings, NULL, report) : NULL;
+    struct snapshot *snapshot = settings ? snapshot_new(&means, settings, NULL, report) : NULL;
+    for (size_t i = 0; snapshot && i < snapshot->settings->pool_count; i++)
+        if (snapshot->settings->pools[i].file)
+            discovery_read_once(means.source, &snapshot->settings->pools[i], snapshot->pools[i]);
+    return snapshot;
 }
 
 static struct snapshot *load_or_say(const char *path)

@@ -32,6 +32,7 @@ static void tell_status(struct admin_house *sink, struct admin_status *ret_statu
         .is_draining = house->state != HOUSE_SERVING || drains_whole_node(&house->drains),
         .descriptor_limit = house->descriptor_limit,
         .last_reload = house->last_reload,
+        .discovery = house->discovery,
     };
     snprintf(ret_status->features, sizeof ret_status->features, "%s", house->features);
     memcpy(ret_status->refused, house->proxy[0]->relays.refused, sizeof ret_status->refused);
@@ -134,6 +135,28 @@ static int start_workers(struct house *house)
     return 0;
 }
 
+static void follow_found(void *owner, struct pool *pool)
+{
+    (void)pool;
+    house_members_changed(owner);
+}
+
+static int start_discovery(struct house *house)
+{
+    const struct discovery_means means = {
+        .loop = &house->main.runner.loop,
+        .log = &house->log.log,
+        .source = house->source,
+        .on_changed = follow_found,
+        .owner = house,
+    };
+    int error = discovery_new(&means, &house->discovery);
+
+    if (!error)
+        discovery_adopt(house->discovery, house->snapshot->settings, house->snapshot->pools);
+    return error;
+}
+
 static int start_admin(struct house *house, int fd, const struct endpoint *endpoint)
 {
     house->sink.count = house->count;
@@ -205,6 +228,7 @@ static void take_apart(struct house *house)
                                               is freed */
     house->admin = admin_free(house->admin);
     drains_done(&house->drains);
+    house->discovery = discovery_free(house->discovery);
     house->snapshot = snapshot_unref(house->snapshot);
     house->last_reload.report = report_free(house->last_reload.report);
     signals_close(house);
@@ -240,6 +264,8 @@ static int live(struct house *house, struct opened *opened)
     drains_init(&house->drains, &house->main, house->proxy, house->count);
     if (!error)
         error = start_workers(house);
+    if (!error)
+        error = start_discovery(house);
     if (!error)
         error = start_admin(house, take_admin_fd(opened), &opened->admin);
     if (error)

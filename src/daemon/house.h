@@ -5,6 +5,7 @@
 #include "admin/admin.h"
 #include "daemon/features.h"
 #include "daemon/log.h"
+#include "discovery/discovery.h"
 #include "proxy/drains.h"
 #include "proxy/proxy.h"
 
@@ -30,6 +31,7 @@ struct house {
     const char *path; /* of the configuration file; NULL: `text` */
     const char *text; /* `proxy`: what the command line says */
     struct snapshot *snapshot;
+    struct discovery *discovery; /* of the snapshot's pools */
     struct tls_tickets tickets;
     struct proxy *proxy[HOUSE_WORKERS_MAX];
     struct tls_worker *tls[HOUSE_WORKERS_MAX]; /* the proxy's, once there is one */

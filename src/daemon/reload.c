@@ -113,6 +113,7 @@ static void put_in_force(struct house *house, struct snapshot *take_snapshot,
     snapshot_unref(house->snapshot);
     house->snapshot = take_snapshot;
     snapshot_in_force(take_snapshot);
+    discovery_adopt(house->discovery, take_snapshot->settings, take_snapshot->pools);
     house->configured_wall_usec = sys_wall_usec();
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/source.h"
 
 #include "balance/balancer.h"
+#include "discovery/list.h"
 #include "net/address.h"
 #include "relay/relay.h"
 #include "route/action.h"
@@ -134,6 +135,17 @@ static bool is_match(const char *host, const char *path, const char *prefix, cha
     return error != -EINVAL;
 }
 
+static void judge_servers(struct bytes text,
+                          void (*tell)(void *to, unsigned line, const char *words), void *to)
+{
+    const struct pool_member_spec preset = {.weight = 1};
+    struct pool_member_spec *servers = NULL;
+    size_t count;
+
+    list_parse(text, &preset, tell, to, &servers, &count);
+    free(servers);
+}
+
 static void judge(const struct route_settings *route,
                   void (*tell)(void *to, struct mark mark, const char *words), void *to)
 {
@@ -153,6 +165,7 @@ struct conf_source *source_of_files(void)
         .is_endpoint = is_endpoint,
         .is_key = is_key,
         .is_match = is_match,
+        .judge_servers = judge_servers,
         .judge = judge,
     };
 

@@ -12,8 +12,10 @@ static int hex_of(uint8_t c)
 /* The character that begins at `at`; 0: a malformed escape, or one of NUL. */
 static uint8_t decode_one(struct bytes text, size_t at, enum query_plus plus)
 {
+    if (text.at[at] == '+' && plus == QUERY_PLUS_IS_BLANK)
+        return ' ';
     if (text.at[at] != '%')
-        return text.at[at] == '+' && plus == QUERY_PLUS_IS_BLANK ? ' ' : text.at[at];
+        return text.at[at];
     if (text.len - at < 3)
         return 0;
     int high = hex_of(text.at[at + 1]), low = hex_of(text.at[at + 2]);

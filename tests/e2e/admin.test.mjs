@@ -65,6 +65,53 @@ test('a body is passed over up to 64 KiB, and refused above', async () => {
   wire.close()
   assert.equal((await get('/api/v1/reload', { method: 'POST', extra: 'Content-Length: 65537\r\n' })).status, 413)
 })
+const patch = body => ask('/api/v1/pools/main/servers?address=' + echo.address, { method: 'PATCH', extra: `Content-Length: ${Buffer.byteLength(body)}\r\n`, body })
+const chunked = (pieces, end = '0\r\n\r\n') => ask('/api/v1/pools/main/servers?address=' + echo.address, { method: 'PATCH', extra: 'Transfer-Encoding: chunked\r\n', body: pieces.map(p => `${Buffer.byteLength(p).toString(16)}\r\n${p}\r\n`).join('') + end })
+async function answered (wire) {
+  const { status, fields } = await wire.head()
+  return { status, json: JSON.parse(await wire.take(Number(fields['content-length']))) }
+}
+test('a body is read whole, however it comes, before its door opens', async () => {
+  const wire = await Wire.connect(port)
+  for (const byte of patch('{ "weight": 3 }')) wire.send(byte)
+  assert.equal((await answered(wire)).json.weight, 3)
+  wire.send(chunked([...'{"weight":4}']))
+  assert.equal((await answered(wire)).json.weight, 4)
+  wire.send(patch('{"weight":5}') + patch('{"weight":0}') + chunked(['{"wei', 'ght":6}']) + ask('/healthz')) // behind each other in one piece
+  assert.equal((await answered(wire)).json.weight, 5)
+  assert.deepEqual((await answered(wire)).json.field, 'weight')
+  assert.equal((await answered(wire)).json.weight, 6)
+  assert.equal((await wire.head()).status, 200)
+  wire.close()
+})
+test('a body that cannot be read, or is too large, ends the connection, with words', async () => {
+  for (const [sent, status, error] of [
+    [chunked(['x'.repeat(40000), 'y'.repeat(30000)]), 413, /so large a body/],
+    [chunked(['{"weight":9}'], 'zz\r\n'), 400, /chunks cannot be read/],
+    [ask('/api/v1/pools/main/servers', { method: 'POST', extra: 'Content-Length: 65537\r\n' }), 413, /so large a body/],
+    [ask('/api/v1/nothing', { method: 'POST', extra: 'Content-Length: 4\r\n', body: 'GET ' }), 404, /nothing here/]
+  ]) {
+    const wire = await Wire.connect(port)
+    wire.send(sent)
+    const got = await answered(wire)
+    assert.equal(got.status, status)
+    assert.match(got.json.error, error)
+    assert.equal(await wire.closed(), 'FIN')
+  }
+  assert.notEqual((await get('/api/v1/servers')).json.servers[0].weight, 9)
+})
+test('clients that leave in a body, or before their answer, leave nothing behind', async () => {
+  for (let i = 0; i < 300; i++) {
+    const wire = await Wire.connect(port)
+    const whole = patch('{"weight":2}')
+    wire.send(i % 2 ? whole : whole.slice(0, whole.length - 1 - i % 7))
+    if (i % 3) wire.reset()
+    else wire.close()
+  }
+  assert.equal((await get('/healthz')).status, 200)
+  const left = await get('/api/v1/pools/main/servers', { method: 'PATCH', extra: 'Origin: http://evil.example\r\n' })
+  assert.equal(left.status, 403)
+})
 test('a wrong method is told the right one', async () => {
   for (const [method, path, allowed] of [['POST', '/api/v1/status', 'GET'], ['DELETE', '/api/v1/connections/1', 'GET'], ['GET', '/api/v1/reload', 'POST']]) {
     const { status, fields } = await get(path, { method })

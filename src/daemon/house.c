@@ -227,6 +227,7 @@ static void take_apart(struct house *house)
     mailbox_deliver(&house->main.mailbox); /* what admin still asked; the answers find it until it
                                               is freed */
     house->admin = admin_free(house->admin);
+    moves_done(&house->moves);
     drains_done(&house->drains);
     house->discovery = discovery_free(house->discovery);
     house->snapshot = snapshot_unref(house->snapshot);
@@ -262,6 +263,8 @@ static int live(struct house *house, struct opened *opened)
     if (!error)
         error = make_proxies(house, opened->fds);
     drains_init(&house->drains, &house->main, house->proxy, house->count);
+    moves_init(&house->moves, &house->drains, &house->main, &house->snapshot);
+    moves_follow(&house->moves);
     if (!error)
         error = start_workers(house);
     if (!error)

@@ -7,6 +7,7 @@
 #include "daemon/log.h"
 #include "discovery/discovery.h"
 #include "proxy/drains.h"
+#include "proxy/moves.h"
 #include "proxy/proxy.h"
 
 #include <signal.h>
@@ -37,6 +38,7 @@ struct house {
     struct tls_worker *tls[HOUSE_WORKERS_MAX]; /* the proxy's, once there is one */
     unsigned count, started;
     struct drains drains;
+    struct moves moves;
     struct admin *admin;
     struct admin_house sink;
     enum house_state state;

@@ -114,6 +114,7 @@ static void put_in_force(struct house *house, struct snapshot *take_snapshot,
     house->snapshot = take_snapshot;
     snapshot_in_force(take_snapshot);
     discovery_adopt(house->discovery, take_snapshot->settings, take_snapshot->pools);
+    moves_follow(&house->moves);
     house->configured_wall_usec = sys_wall_usec();
 }
 

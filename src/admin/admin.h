@@ -24,6 +24,7 @@ struct admin_status {
     struct admin_reload_result last_reload;
     const struct discovery *discovery; /* main's */
     char features[512];
+    const struct health_counters *health; /* any thread reads them */
     const char *refused[RELAY_TIERS_MAX]; /* relay tiers: why not; NULL: it serves */
 };
 
@@ -34,6 +35,9 @@ struct admin_house {
     void (*reload)(struct admin_house *house, struct admin_reload_result *ret_result);
     /* A server was taken out of a pool: whoever has to do with it follows. */
     void (*members_changed)(struct admin_house *house);
+    /* An operator has said how a server is to be taken. */
+    void (*server_set)(struct admin_house *house, struct server *server,
+                       const struct pool_settings *settings);
     struct snapshot *const *in_force; /* the configuration of the moment; borrowed */
     struct worker *main;              /* for its clock, and to send mail from */
     struct proxy *const *proxies;     /* one per worker: told by mail */

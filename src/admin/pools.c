@@ -322,6 +322,10 @@ static int change_all(const struct form *form, const struct target *target,
     if (!error && form_has(form, "state")) {
         snprintf(words, sizeof words, "is set to %s", server_admin_name(change->admin));
         error = change_one(form->call, target, *change, CHANGE_STATE, words);
+        if (!error)
+            form->call->house->server_set(form->call->house,
+                                          pool_find(target->pool, &target->address),
+                                          target->settings);
     }
     return error;
 }

@@ -239,6 +239,17 @@ static json_t *view_discovery(const struct discovery *discovery)
     return all;
 }
 
+static json_t *view_health(const struct health_counters *counters)
+{
+    json_t *json = json_object();
+
+#define COUNTER(name, help)                                                                        \
+    set(json, #name, number(atomic_load_explicit(&counters->name, memory_order_relaxed)));
+    HEALTH_COUNTERS(COUNTER)
+#undef COUNTER
+    return json;
+}
+
 json_t *view_status(const struct admin_status *status, const struct snapshot *snapshot)
 {
     json_t *json = json_object(), *tiers = json_array();
@@ -254,6 +265,7 @@ json_t *view_status(const struct admin_status *status, const struct snapshot *sn
     set(json, "state", text(status->is_draining ? "draining" : "serving"));
     set(json, "workers", number(snapshot->workers));
     set(json, "descriptor_limit", number((uint64_t)status->descriptor_limit));
+    set(json, "health", view_health(status->health));
     set(json, "kernel", text(status->features));
     for (unsigned i = 0; i < relay_tier_count(); i++)
         json_array_append_new(tiers,

@@ -2,6 +2,8 @@
  */
 #include "admin/view.h"
 
+#include "health/checker.h"
+#include "health/outcomes.h"
 #include "sys/sys.h"
 
 #define NSEC_PER_USEC 1000u
@@ -176,6 +178,31 @@ static void add_figures(json_t *json, const struct server *server)
     set(json, "latency_usec", number(atomic_load(&server->latency_usec)));
 }
 
+/* What its checks found last, newest first. */
+static json_t *view_outcomes(const struct server *server)
+{
+    struct health_outcome outcomes[HEALTH_OUTCOMES_MAX];
+    size_t count = health_outcomes(server, outcomes);
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        const struct health_outcome *outcome = &outcomes[i];
+        const struct reason_row *row = reason_row(outcome->reason);
+        char at[LOG_TIME_BYTES];
+        json_t *json = json_object();
+        log_time_write(outcome->wall_usec, at);
+        set(json, "at", text(at));
+        set(json, "check", text(checker_of(outcome->kind)->name));
+        set(json, "good", json_boolean(outcome->reason == REASON_DONE));
+        set(json, "reason", text(row->name));
+        set(json, "words", text(row->words));
+        set(json, "status", outcome->status ? number(outcome->status) : json_null());
+        set(json, "took_usec", number(outcome->took_usec));
+        json_array_append_new(all, json);
+    }
+    return all;
+}
+
 static json_t *view_member(const struct pool *pool, const struct pool_member_spec *spec,
                            const struct server *server, json_t *changes, uint64_t now_usec)
 {
@@ -190,6 +217,7 @@ static json_t *view_member(const struct pool *pool, const struct pool_member_spe
     set(json, "by_hand", text(server_admin_name(atomic_load(&server->admin))));
     set(json, "check", text(server_check_name(atomic_load(&server->check))));
     set(json, "ejected_until", wall_of(load(&server->passive.ejected_until_usec), now_usec));
+    set(json, "health", view_outcomes(server));
     set(json, "weight", number(spec->weight));
     set(json, "max_connections", number(spec->max_connections));
     set(json, "backup", json_boolean(spec->is_backup));

@@ -33,6 +33,7 @@ static void tell_status(struct admin_house *sink, struct admin_status *ret_statu
         .descriptor_limit = house->descriptor_limit,
         .last_reload = house->last_reload,
         .discovery = house->discovery,
+        .health = health_counters(house->health),
     };
     snprintf(ret_status->features, sizeof ret_status->features, "%s", house->features);
     memcpy(ret_status->refused, house->proxy[0]->relays.refused, sizeof ret_status->refused);
@@ -46,6 +47,12 @@ static void do_reload(struct admin_house *sink, struct admin_reload_result *ret_
 static void follow_members(struct admin_house *sink)
 {
     house_members_changed(container_of(sink, struct house, sink));
+}
+
+static void follow_server(struct admin_house *sink, struct server *server,
+                          const struct pool_settings *settings)
+{
+    house_server_set(container_of(sink, struct house, sink), server, settings);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -82,6 +89,13 @@ static int make_tls_workers(struct house *house)
     return error;
 }
 
+/* What is above it is for control. */
+static int descriptor_ceiling(const struct house *house)
+{
+    return house->descriptor_limit -
+           (house->descriptor_limit > 4 * SPARE_FOR_ALL ? SPARE_FOR_ALL : SPARE_OF_FEW);
+}
+
 static int make_proxy(struct house *house, unsigned number)
 {
     struct proxy *proxy = calloc(1, sizeof *proxy);
@@ -95,9 +109,7 @@ static int make_proxy(struct house *house, unsigned number)
     }
     house->tls[number] = proxy->tls;
     house->proxy[number] = proxy;
-    proxy->worker.runner.loop.descriptor_ceiling =
-        house->descriptor_limit -
-        (house->descriptor_limit > 4 * SPARE_FOR_ALL ? SPARE_FOR_ALL : SPARE_OF_FEW);
+    proxy->worker.runner.loop.descriptor_ceiling = descriptor_ceiling(house);
     return 0;
 }
 
@@ -195,6 +207,7 @@ static void serve(struct house *house)
     int error = 0;
 
     log_start(house);
+    house_watch_health(house);
     sys_notify("READY=1"); /* systemd's readiness protocol, when NOTIFY_SOCKET is set */
     while (!house->main.is_stopping && !error)
         error = worker_turn(&house->main);
@@ -230,6 +243,7 @@ static void take_apart(struct house *house)
     moves_done(&house->moves);
     drains_done(&house->drains);
     house->discovery = discovery_free(house->discovery);
+    house->health = health_free(house->health);
     house->snapshot = snapshot_unref(house->snapshot);
     house->last_reload.report = report_free(house->last_reload.report);
     signals_close(house);
@@ -265,6 +279,8 @@ static int live(struct house *house, struct opened *opened)
     drains_init(&house->drains, &house->main, house->proxy, house->count);
     moves_init(&house->moves, &house->drains, &house->main, &house->snapshot);
     moves_follow(&house->moves);
+    if (!error)
+        error = house_start_health(house);
     if (!error)
         error = start_workers(house);
     if (!error)
@@ -334,6 +350,7 @@ static int run_with_log(struct house *house, struct opened *opened)
         return 1;
     }
     house->main.log = &house->log.log;
+    house->main.runner.loop.descriptor_ceiling = descriptor_ceiling(house); /* checks are many */
     const struct panic_witness witness = {house->proxy, house->count, &house->main, &house->log};
     panic_watch(&witness);
     if (boot_drop_privileges(settings, &house->log))
@@ -370,6 +387,7 @@ int house_run(const char *path, const char *text)
     house->sink = (struct admin_house){.status = tell_status,
                                        .reload = do_reload,
                                        .members_changed = follow_members,
+                                       .server_set = follow_server,
                                        .in_force = &house->snapshot,
                                        .main = &house->main,
                                        .proxies = house->proxy};

@@ -39,6 +39,8 @@ struct house {
     unsigned count, started;
     struct drains drains;
     struct moves moves;
+    struct health *health;
+    struct health_sink health_sink;
     struct admin *admin;
     struct admin_house sink;
     enum house_state state;
@@ -61,6 +63,14 @@ int house_run(const char *path, const char *text);
 /* Reads the configuration again and puts it in force. On failure the old one serves on, and the
  * result says why. */
 void house_reload(struct house *house, struct admin_reload_result *ret_result);
+
+/* health.c: between make_proxies and the first thread. 0 or -ENOMEM. */
+int house_start_health(struct house *house);
+/* Those whom the configuration in force names now are watched. */
+void house_watch_health(struct house *house);
+/* An operator has set a server's state. */
+void house_server_set(struct house *house, struct server *server,
+                      const struct pool_settings *settings);
 
 /* Servers came or went at run time, by hand or by discovery: workers follow. */
 void house_members_changed(struct house *house);

@@ -116,6 +116,7 @@ static void put_in_force(struct house *house, struct snapshot *take_snapshot,
     discovery_adopt(house->discovery, take_snapshot->settings, take_snapshot->pools);
     moves_follow(&house->moves);
     house->configured_wall_usec = sys_wall_usec();
+    house_watch_health(house);
 }
 
 static void remove_old_paths(const struct snapshot *before, const struct snapshot *after)

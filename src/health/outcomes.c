@@ -57,25 +57,3 @@ size_t health_outcomes(const struct server *server,
         return 0;
     return wanted < HEALTH_OUTCOMES_MAX - since ? wanted : HEALTH_OUTCOMES_MAX - since;
 }
-
-bool health_is_ejected(const struct server *server, uint64_t now_usec, uint64_t *ret_until_usec)
-{
-    uint64_t until =
-        atomic_load_explicit(&server->passive.ejected_until_usec, memory_order_relaxed);
-
-    *ret_until_usec = until;
-    return until > now_usec;
-}
-
-const char *health_state(const struct server *server, uint64_t now_usec)
-{
-    enum server_admin admin = atomic_load_explicit(&server->admin, memory_order_relaxed);
-    enum server_check check = atomic_load_explicit(&server->check, memory_order_relaxed);
-    uint64_t until;
-
-    if (admin != SERVER_UP)
-        return server_admin_name(admin);
-    if (check == CHECK_DOWN || check == CHECK_DRAINING)
-        return server_check_name(check);
-    return health_is_ejected(server, now_usec, &until) ? "ejected" : server_check_name(check);
-}

@@ -21,8 +21,3 @@ void health_note_outcome(struct server *server, const struct health_outcome *out
 /* Newest first. How many. Any thread. */
 size_t health_outcomes(const struct server *server,
                        struct health_outcome ret_outcomes[HEALTH_OUTCOMES_MAX]);
-/* Whether passive health keeps it out, and until when (the loops' clock). Any thread. */
-bool health_is_ejected(const struct server *server, uint64_t now_usec, uint64_t *ret_until_usec);
-/* One word for all that decides whether it gets new work: "up", "drain" or "down" as the operator
- * says, else "draining", "down" or "ejected", else "up", or "unknown" where nobody has looked. */
-const char *health_state(const struct server *server, uint64_t now_usec);

@@ -78,6 +78,12 @@ static inline struct pool *connection_pool(const struct connection *c)
     return c->route ? route_pool(c->route, c->share) : NULL;
 }
 
+/* The settings of that pool; there must be one. */
+static inline const struct pool_settings *connection_pool_settings(const struct connection *c)
+{
+    return &c->snapshot->settings->pools[route_pool_number(c->route, c->share)];
+}
+
 /* Whose a connection to its route's servers is: 0: anyone's, where they are not told of clients. */
 static inline uint64_t connection_as_owner(const struct connection *c)
 {

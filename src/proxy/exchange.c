@@ -509,12 +509,14 @@ static enum reason write_answer(struct exchange *h, bool is_handshake, bool keep
                                 struct bytes date)
 {
     bool is_interim = h->reply_head.status < 200 && !is_handshake;
+    const struct bytes drain = bytes_of("X-Turnout-Drain");
     struct bytes dropped[DROPPED_MAX];
     struct http1_edits edits = {0};
     unsigned version = h->request_head.minor_version;
     size_t pending = buf_bytes(&h->out).len; /* of an interim answer before */
 
     buf_done(&h->lines);
+    add_dropped(dropped, &edits, &drain, 1); /* it is for us */
     int error = is_interim ? 0 : forwarded_write_via(&h->lines, h->reply_head.minor_version);
     if (!error && !is_interim)
         error = recall_write_answer(&h->recall, h->whose, h->is_https, &h->lines);

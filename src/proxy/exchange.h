@@ -44,6 +44,7 @@ struct exchange {
     const void *claims;
     struct subrequest *auth; /* the question to the server of `auth`; NULL: none was asked */
     uint64_t began_usec;
+    uint64_t asked_usec;             /* when the server had all of the request that was there */
     uint64_t silence_usec;           /* of the answer's body */
     uint64_t server_rests_usec;      /* how long the server keeps an idle connection, it says */
     const struct snapshot *snapshot; /* borrowed: the connection's */

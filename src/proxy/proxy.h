@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/random.h"
+#include "health/health.h"
 #include "loop/worker.h"
 #include "net/listener.h"
 #include "proxy/keepalive.h"
@@ -37,6 +38,7 @@ struct gate {
     COUNTER(sticky_invalid_ever, "requests whose sticky cookie was forged or changed")             \
     COUNTER(sticky_server_down_ever, "requests whose session's server was down or gone")           \
     COUNTER(sticky_reassigned_ever, "requests whose session's server was drained or full")         \
+    COUNTER(ejections_ever, "servers left out for a while by passive health")                      \
     COUNTER(to_server_bytes, "bytes relayed from clients to servers, of ended tunnels")            \
     COUNTER(to_client_bytes, "bytes relayed from servers to clients, of ended tunnels")
 
@@ -51,6 +53,7 @@ struct proxy {
     struct snapshot *snapshot;
     struct relay_worker relays;
     struct tls_worker *tls;
+    struct health *health; /* the house's; NULL: nobody is told */
     struct list gates;
     struct keepalive keepalive; /* connections to servers that wait for their next request */
     struct exchange *spare[PROXY_SPARES]; /* memory of requests that are over, for the next ones */

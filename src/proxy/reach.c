@@ -4,6 +4,7 @@
 
 #include "balance/mix.h"
 #include "proxy/introduction.h"
+#include "proxy/symptoms.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -121,6 +122,7 @@ void reach_give_up(struct reach *reach, struct connection *c, enum reason reason
 {
     reach->last_reason = (uint8_t)reason;
     note_tried(reach, c->chosen);
+    symptoms_failed(c, reason, reach->ask.is_handshake);
     atomic_fetch_add_explicit(&c->chosen->failures_ever, 1, memory_order_relaxed);
     connection_close_server(c);
     connection_release_seat(c);

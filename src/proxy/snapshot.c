@@ -298,6 +298,11 @@ struct pool *route_pool(const struct route *route, uint8_t share)
     return route->pools ? route->pools[share] : route->pool;
 }
 
+size_t route_pool_number(const struct route *route, uint8_t share)
+{
+    return route->pools ? route->settings->shares[share].pool_index : route->settings->pool_index;
+}
+
 /* --- stores ------------------------------------------------------------------------------------
  */
 

@@ -106,6 +106,7 @@ const struct route *snapshot_route_by_name(const struct snapshot *snapshot, stru
 uint8_t route_next_share(const struct route *route, unsigned worker);
 /* NULL: the route answers by itself. */
 struct pool *route_pool(const struct route *route, uint8_t share);
+size_t route_pool_number(const struct route *route, uint8_t share); /* in settings->pools */
 
 /* What is said instead of our own words; NULL: nothing. */
 const struct error_page *snapshot_error_page(const struct snapshot *snapshot, unsigned status);

@@ -63,21 +63,3 @@ TEST(a_reader_sees_no_entry_that_is_half_written)
     atomic_store(&stop, true);
     pthread_join(writer, NULL);
 }
-
-TEST(one_word_says_how_it_is)
-{
-    uint64_t until;
-
-    server = (struct server){0};
-    EXPECT(strcmp(health_state(&server, 5), "unknown") == 0);
-    atomic_store(&server.check, CHECK_UP);
-    EXPECT(strcmp(health_state(&server, 5), "up") == 0);
-    atomic_store(&server.passive.ejected_until_usec, 10);
-    EXPECT(strcmp(health_state(&server, 5), "ejected") == 0);
-    EXPECT(strcmp(health_state(&server, 10), "up") == 0);
-    EXPECT(health_is_ejected(&server, 9, &until) && until == 10);
-    atomic_store(&server.check, CHECK_DOWN);
-    EXPECT(strcmp(health_state(&server, 5), "down") == 0);
-    atomic_store(&server.admin, SERVER_DRAIN);
-    EXPECT(strcmp(health_state(&server, 5), "drain") == 0);
-}

@@ -1,0 +1,130 @@
+/* What the house has to do with health: it says whom to watch, and follows what is found: tunnels
+ * to a server that is lost stay, are closed or drained as `on_down` says. */
+#include "daemon/house.h"
+
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- whom to watch ------------------------------------------------------------------------------
+ */
+
+/* A host as a client of that pool names it: of the first route that leads there and wants a host
+ * without wildcards. NULL: none does. */
+static const char *host_of(const struct snapshot *snapshot, const struct pool *pool)
+{
+    for (size_t i = 0; i < snapshot->settings->route_count; i++) {
+        const struct route *route = &snapshot->routes[i];
+        const char *host = route->settings->host;
+        bool leads_there = route->pool == pool;
+        for (size_t k = 0; route->pools && k < route->settings->share_count; k++)
+            leads_there = leads_there || route->pools[k] == pool;
+        if (leads_there && host && !strpbrk(host, "*{}"))
+            return host;
+    }
+    return NULL;
+}
+
+void house_watch_health(struct house *house)
+{
+    const struct snapshot *snapshot = house->snapshot;
+    size_t count = snapshot->settings->pool_count;
+    struct health_pool *pools = calloc(count + 1, sizeof *pools);
+    int error = -1;
+
+    for (size_t i = 0; pools && i < count; i++)
+        pools[i] = (struct health_pool){
+            .pool = snapshot->pools[i],
+            .settings = &snapshot->settings->pools[i],
+            .host = host_of(snapshot, snapshot->pools[i]),
+            .tuning = snapshot->tuning,
+        };
+    if (pools)
+        error = health_adopt(house->health, pools, count);
+    if (error)
+        log_say(&house->log.log, EVENT_shortage,
+                "no memory to watch the health of all servers: some are not checked");
+    free(pools);
+}
+
+/* --- what is found ------------------------------------------------------------------------------
+ */
+
+static void begin_drain(struct house *house, struct server *server, uint64_t over_usec,
+                        uint16_t code, enum reason reason)
+{
+    const struct drain_spec spec = {
+        .kind = DRAIN_SERVER,
+        .server = server,
+        .name = server->name,
+        .over_usec = over_usec,
+        .code = code,
+        .reason = reason,
+    };
+    int error = drains_start(&house->drains, &spec, NULL);
+
+    if (error)
+        log_say(&house->log.log, EVENT_shortage, "tunnels to %s cannot be drained: %s",
+                server->name, strerror(-error));
+}
+
+static void lose(struct house *house, struct server *server, const struct health_policy *policy)
+{
+    if (policy->on_down == ON_DOWN_KEEP)
+        return;
+    begin_drain(house, server, policy->on_down == ON_DOWN_CLOSE ? 0 : policy->drain_over_usec,
+                policy->drain_code, REASON_SERVER_DOWN);
+}
+
+static void on_change(struct health_sink *sink, struct server *server, enum server_check from,
+                      enum server_check to, const struct health_policy *policy)
+{
+    struct house *house = container_of(sink, struct house, health_sink);
+
+    if (!house->started)
+        return; /* the workers have ended already */
+    if (from == CHECK_DOWN ||
+        from == CHECK_DRAINING) { /* who is left may stay, or goes otherwise */
+        struct drain *drain = drains_find_target(&house->drains, DRAIN_SERVER, server->name);
+        enum reason why = drain ? drain_spec_of(drain)->reason : REASON_DONE;
+        if (why == REASON_SERVER_DOWN || why == REASON_SERVER_DRAINS)
+            drains_undo(&house->drains, drain);
+    }
+    if (to == CHECK_DOWN)
+        lose(house, server, policy);
+    else if (to == CHECK_DRAINING)
+        begin_drain(house, server, policy->drain_over_usec, policy->drain_code,
+                    REASON_SERVER_DRAINS);
+}
+
+/* --- an operator's word -------------------------------------------------------------------------
+ */
+
+void house_server_set(struct house *house, struct server *server,
+                      const struct pool_settings *settings)
+{
+    const struct health_policy policy = {
+        .on_down = settings->on_down,
+        .drain_over_usec = settings->drain_over,
+        .drain_code = (uint16_t)settings->drain_code,
+    };
+
+    if (atomic_load(&server->admin) == SERVER_DOWN)
+        lose(house, server, &policy);
+}
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
+
+int house_start_health(struct house *house)
+{
+    house->health_sink = (struct health_sink){on_change};
+    house->health = health_new(&house->main, &house->health_sink, sys_random());
+    if (!house->health)
+        return -ENOMEM;
+    for (unsigned i = 0; i < house->count; i++)
+        house->proxy[i]->health = house->health;
+    return 0;
+}

@@ -5,7 +5,7 @@
 
 #include "conf/settings.h"
 #include "discovery/discovery.h"
-#include "proxy/proxy.h"
+#include "proxy/rebalance.h"
 
 struct admin_reload_result {
     uint64_t wall_usec; /* 0: there was none */
@@ -40,7 +40,9 @@ struct admin_house {
                        const struct pool_settings *settings);
     struct snapshot *const *in_force; /* the configuration of the moment; borrowed */
     struct worker *main;              /* for its clock, and to send mail from */
-    struct proxy *const *proxies;     /* one per worker: told by mail */
+    struct drains *drains;
+    struct rebalances *rebalances;
+    struct proxy *const *proxies; /* one per worker: told by mail */
     unsigned count;
 };
 

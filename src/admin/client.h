@@ -31,5 +31,8 @@ int client_servers(const struct client_options *options);
 int client_weight(const struct client_options *options);
 int client_add(const struct client_options *options);
 int client_remove(const struct client_options *options);
+int client_drain(const struct client_options *options);
+int client_undrain(const struct client_options *options);
+int client_rebalance(const struct client_options *options);
 int client_reload(const struct client_options *options);
 int client_follow(const struct client_options *options);

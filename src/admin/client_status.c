@@ -75,6 +75,15 @@ static void show_discovery(const json_t *all)
     }
 }
 
+static void show_drains(const json_t *json)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(json, "drains"), i, one) client_show_drain(one);
+    json_array_foreach(json_object_get(json, "rebalances"), i, one) client_show_rebalance(one);
+}
+
 static void show_status(const json_t *json)
 {
     const json_t *counters = json_object_get(json, "counters"),
@@ -105,6 +114,7 @@ static void show_status(const json_t *json)
                client_count(json, "log_lines_lost"));
     show_changes(json_object_get(json, "changes"));
     show_discovery(json_object_get(json, "discovery"));
+    show_drains(json);
     show_last_reload(json_object_get(json, "last_reload"));
 }
 

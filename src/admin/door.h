@@ -22,4 +22,4 @@ struct door {
 };
 
 extern const struct door doors_of_status[], doors_of_connections[], doors_of_events[],
-    doors_of_pools[], doors_of_shards[];
+    doors_of_pools[], doors_of_shards[], doors_of_drains[];

@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 static const struct door *const subjects[] = {doors_of_status, doors_of_connections,
-                                              doors_of_events, doors_of_pools, doors_of_shards};
+                                              doors_of_events, doors_of_pools,
+                                              doors_of_shards, doors_of_drains};
 
 /* Each door in turn; NULL behind the last. `at` counts within a subject. */
 static const struct door *next_door(size_t *subject, size_t *at)

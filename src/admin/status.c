@@ -37,6 +37,7 @@ static json_t *say_status(struct call *call)
     call->house->status(call->house, &status);
     json_t *json = view_status(&status, *call->house->in_force);
     add_counters(json, call->house);
+    view_live_drains(json, call->house);
     return json;
 }
 

@@ -241,6 +241,7 @@ static void take_apart(struct house *house)
                                               is freed */
     house->admin = admin_free(house->admin);
     moves_done(&house->moves);
+    rebalances_done(&house->rebalances);
     drains_done(&house->drains);
     house->discovery = discovery_free(house->discovery);
     house->health = health_free(house->health);
@@ -281,6 +282,7 @@ static int live(struct house *house, struct opened *opened)
     moves_follow(&house->moves);
     if (!error)
         error = house_start_health(house);
+    rebalances_init(&house->rebalances, &house->drains, &house->snapshot);
     if (!error)
         error = start_workers(house);
     if (!error)
@@ -390,6 +392,8 @@ int house_run(const char *path, const char *text)
                                        .server_set = follow_server,
                                        .in_force = &house->snapshot,
                                        .main = &house->main,
+                                       .drains = &house->drains,
+                                       .rebalances = &house->rebalances,
                                        .proxies = house->proxy};
     house->started_wall_usec = house->configured_wall_usec = sys_wall_usec();
     if (open_all(house, &opened, report))

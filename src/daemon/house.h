@@ -9,6 +9,7 @@
 #include "proxy/drains.h"
 #include "proxy/moves.h"
 #include "proxy/proxy.h"
+#include "proxy/rebalance.h"
 
 #include <signal.h>
 
@@ -41,6 +42,7 @@ struct house {
     struct moves moves;
     struct health *health;
     struct health_sink health_sink;
+    struct rebalances rebalances;
     struct admin *admin;
     struct admin_house sink;
     enum house_state state;

@@ -176,7 +176,7 @@ static void ask(struct drain_share *share, struct drain_entry *entry)
     const struct drain_spec *spec = &share->drain->spec;
 
     entry->is_asked = 1;
-    share->asked++;
+    add(&share->asked, 1);
     add(&share->waiting, -1);
     connection_close_with(entry->c, spec->reason, spec->code, RELAY_PATIENCE_USEC);
 }
@@ -188,7 +188,8 @@ static size_t how_many(struct drain_share *share)
     if (!share->drain->spec.is_granted)
         return pace_due(&share->pace, now_here(share), waiting, AT_ONCE);
     uint64_t granted = atomic_load(&share->granted);
-    return granted > share->asked ? (size_t)(granted - share->asked) : 0;
+    uint64_t asked = atomic_load_explicit(&share->asked, memory_order_relaxed);
+    return granted > asked ? (size_t)(granted - asked) : 0;
 }
 
 /* Handshakes and requests that are under way at what is drained: they may become tunnels. */
@@ -225,8 +226,12 @@ static void look(struct task *task)
     struct drain_entry *entry;
     size_t due = how_many(share);
 
-    while (due-- && (entry = next_entry(share)))
+    while (due && (entry = next_entry(share))) {
         ask(share, entry);
+        due--;
+    }
+    if (share->drain->spec.is_granted)
+        atomic_fetch_sub(&share->granted, due); /* whom it was meant for has left by itself */
     if (share->drain->spec.is_granted || share->is_finished)
         return;
     if (share->pace.next_usec)
@@ -336,7 +341,9 @@ void drains_left(struct connection *c)
             continue;
         entry->c = NULL;
         share->here--;
-        if (!entry->is_asked)
+        if (entry->is_asked)
+            add(&share->gone, 1);
+        else
             add(&share->waiting, -1);
         add(was_closed(c) ? &share->closed : &share->ended, 1);
         if (was_closed(c) && c->is_unaligned)

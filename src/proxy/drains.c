@@ -103,6 +103,15 @@ static void tell_grant(struct drain_share *share)
     mailbox_send(&share->proxy->worker.mailbox, &share->grant);
 }
 
+/* Who waits there, and nobody was granted yet. */
+static uint64_t share_left(const struct drain_share *share)
+{
+    uint64_t asked = load(&share->asked), granted = load(&share->granted);
+    uint64_t waiting = load(&share->waiting), meant = granted > asked ? granted - asked : 0;
+
+    return waiting > meant ? waiting - meant : 0;
+}
+
 size_t drain_grant(struct drain *drain, size_t count)
 {
     size_t given = 0;
@@ -112,10 +121,10 @@ size_t drain_grant(struct drain *drain, size_t count)
         uint64_t most_left = 0;
         for (unsigned i = 0; i < drain->count; i++) {
             struct drain_share *share = &drain->share[i];
-            uint64_t found = load(&share->found), granted = load(&share->granted);
-            if (found > granted && found - granted > most_left) {
+            uint64_t free = share_left(share);
+            if (free > most_left) {
                 most = share;
-                most_left = found - granted;
+                most_left = free;
             }
         }
         if (!most)
@@ -132,8 +141,8 @@ uint64_t drain_pending(const struct drain *drain)
     uint64_t pending = 0;
 
     for (unsigned i = 0; i < drain->count; i++) {
-        uint64_t granted = load(&drain->share[i].granted), closed = load(&drain->share[i].closed);
-        pending += granted > closed ? granted - closed : 0;
+        uint64_t granted = load(&drain->share[i].granted), gone = load(&drain->share[i].gone);
+        pending += granted > gone ? granted - gone : 0;
     }
     return pending;
 }

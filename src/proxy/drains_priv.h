@@ -16,7 +16,8 @@ struct drain_entry {
 struct drain_share {
     struct mail begin, undo, grant;
     atomic_bool grant_travels;
-    _Atomic uint64_t granted; /* ever */
+    _Atomic uint64_t granted;     /* ever, but for what was given back */
+    _Atomic uint64_t asked, gone; /* who was, ever, and has ended since */
     _Atomic uint64_t found, waiting, closed, ended, unaligned, requests;
     struct drain *drain;
     struct proxy *proxy;
@@ -28,7 +29,6 @@ struct drain_share {
     size_t count, sorted, room;
     size_t visited, stride; /* the order of those that are sorted; then as they came */
     size_t here;            /* that have not ended */
-    uint64_t asked;
     bool is_active, is_finished;
 };
 

@@ -208,7 +208,7 @@ static void run_on_main(struct errand *errand)
     struct call *call = errand->inquiry->call;
 
     call->house = errand->target;
-    errand->answer = call->door->on_main(call);
+    errand->answer = call->house->is_over ? NULL : call->door->on_main(call);
 }
 
 static enum next ask_main(struct admin_client *c)

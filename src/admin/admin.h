@@ -44,6 +44,7 @@ struct admin_house {
     struct rebalances *rebalances;
     struct proxy *const *proxies; /* one per worker: told by mail */
     unsigned count;
+    bool is_over; /* it is being taken apart: no door opens any more */
 };
 
 struct admin_means {

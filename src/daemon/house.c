@@ -226,6 +226,8 @@ static void unlink_paths(const struct snapshot *snapshot)
 /* Whatever there is, also of a start that failed halfway; a second time there is nothing. */
 static void take_apart(struct house *house)
 {
+    house->sink.is_over = true;
+    timer_cancel(&house->members_timer);
     admin_stop(house->admin);
     while (house->started > 0)
         worker_stop(&house->proxy[--house->started]->worker);
@@ -395,6 +397,7 @@ int house_run(const char *path, const char *text)
                                        .drains = &house->drains,
                                        .rebalances = &house->rebalances,
                                        .proxies = house->proxy};
+    house_members_init(house);
     house->started_wall_usec = house->configured_wall_usec = sys_wall_usec();
     if (open_all(house, &opened, report))
         code = run_with_log(house, &opened);

@@ -51,7 +51,8 @@ struct house {
     struct admin_reload_result last_reload;
     sigset_t signal_set;
     struct source signals;
-    struct timer tick; /* while draining */
+    struct timer tick;          /* while draining */
+    struct timer members_timer; /* armed: they have changed, and it is not told yet */
     struct task on_signal;
     uint64_t drain_until_usec;
     struct house_errand drain[HOUSE_WORKERS_MAX], goodbye[HOUSE_WORKERS_MAX];
@@ -76,3 +77,4 @@ void house_server_set(struct house *house, struct server *server,
 
 /* Servers came or went at run time, by hand or by discovery: workers follow. */
 void house_members_changed(struct house *house);
+void house_members_init(struct house *house); /* before the first change */

@@ -192,6 +192,8 @@ static bool is_configured(const struct server *server, const void *context)
 
 void proxy_follow_members(struct proxy *proxy)
 {
+    if (!proxy->snapshot)
+        return; /* the letter came when all was over */
     list_each(node, &proxy->connections)
         follow_removal(container_of(node, struct connection, node), proxy->snapshot);
     keepalive_sweep(&proxy->keepalive, is_configured, proxy->snapshot);

@@ -241,3 +241,20 @@ test('10,000 servers are added one by one, and not one more; a tunnel lives thro
   agent.destroy()
   await t.stop()
 })
+test('who asks and changes while turnout stops does not trip it', async () => {
+  for (let i = 0; i < 5; i++) {
+    const t = await Turnout.start(configured([a.address]))
+    const agent = new http.Agent({ keepAlive: true })
+    let goesOn = true
+    const asking = Array.from({ length: 12 }, async (_, k) => {
+      const work = [['GET', '/api/v1/status'], ['POST', servers, { address: `10.0.0.${k + 1}:1`, backup: true }], ['DELETE', `${servers}/10.0.0.${k + 1}:1`], ['GET', '/api/v1/connections']]
+      for (let n = 0; goesOn; n++) await ask(t, ...work[n % work.length], n % work.length === 1 ? undefined : agent).catch(() => { goesOn = t.child.exitCode === null && t.child.signalCode === null })
+    })
+    const wires = [await tunnel(t.port), await tunnel(t.port)]
+    await t.stop()
+    goesOn = false
+    await Promise.all(asking)
+    for (const wire of wires) wire.close()
+    agent.destroy()
+  }
+})

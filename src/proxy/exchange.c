@@ -69,6 +69,7 @@ static void release(struct exchange *h)
     free(TAKE(h->path_memory));
     claims_free((struct claims *)(uintptr_t)h->claims);
     subrequest_free(h->auth);
+    recall_done(&h->recall);
     transfer_done(&h->upload);
     transfer_done(&h->download);
 }
@@ -443,7 +444,7 @@ static int append_recalled(struct exchange *h, struct bytes dropped[DROPPED_MAX]
     }
     if (h->recall.listens)
         add_dropped(dropped, edits, &coding, 1);
-    return 0;
+    return recall_write_request(&h->recall, h->whose, &h->lines);
 }
 
 /* The route's changes come last: they have the last word on what we add, too. */

@@ -50,6 +50,7 @@ static struct hello *hello_free(struct hello *hello)
     if (!hello)
         return NULL;
     reach_end(&hello->reach);
+    recall_done(&hello->recall);
     buf_done(&hello->in);
     free(hello);
     return NULL;
@@ -134,7 +135,12 @@ static enum next choose_route(struct passthrough *p)
 
 static enum next recall(struct passthrough *p)
 {
-    return recall_look(&p->hello->recall, &p->c, &p->hello->reach);
+    uint8_t share = p->c.share;
+    enum next next = recall_look(&p->hello->recall, &p->c, &p->hello->reach);
+
+    if (p->c.share != share)
+        aim_at_connection(&p->hello->reach, &p->c);
+    return next;
 }
 
 static enum next pick_server(struct passthrough *p)
@@ -150,11 +156,12 @@ static enum next dial(struct passthrough *p)
 static enum next relay(struct passthrough *p)
 {
     if (!relay_is_started(&p->c.relay)) {
+        enum next next = recall_remember(&p->hello->recall, &p->c, NULL);
+        if (next != NEXT)
+            return next;
         struct relay_end client = {.stream = &p->c.client, .early = buf_bytes(&p->hello->in)};
         struct relay_end server = {.stream = p->c.server};
         p->c.handshake_usec = (uint32_t)(now_of(&p->c.flow) - p->hello->began_usec);
-        recall_settle(&p->hello->recall, &p->c);
-        recall_learn(&p->hello->recall, &p->c, NULL);
         connection_start_relay(&p->c, client, server, false);
         p->hello = hello_free(p->hello);
     }

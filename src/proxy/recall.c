@@ -8,6 +8,8 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define USEC_PER_SEC UINT64_C(1000000)
 #define STATUS_WRONG 500 /* and above: such an answer binds nobody to its server */
@@ -20,6 +22,13 @@ static uint64_t now_sec(void)
 static bool is_of(const struct connection *c, enum sticky_kind kind)
 {
     return c->route->sticky.settings && c->route->sticky.settings->kind == kind;
+}
+
+static struct store *store_of(const struct connection *c)
+{
+    const struct sticky_settings *settings = c->route->sticky.settings;
+
+    return settings && settings->store ? c->snapshot->stores[settings->store_index] : NULL;
 }
 
 /* --- what the request says -----------------------------------------------------------------------
@@ -61,6 +70,8 @@ static bool open_cookie(struct recall *r, struct connection *c, struct bytes val
         if (life_sec && now_sec() >= token.issued_sec + life_sec)
             return false; /* its browser should have forgotten it */
         note_home(r, c, i, &token.server);
+        r->session = token.session;
+        r->has_session = token.has_session;
         r->issued_sec = token.issued_sec;
         return true;
     }
@@ -113,9 +124,15 @@ static enum sticky_outcome read_value(struct recall *r, struct connection *c,
     if (error)
         return error == -EMSGSIZE ? OUTCOME_invalid : OUTCOME_given;
     r->has_session = true;
-    if (find_learnt(r, c))
+    if (!store_of(c) && find_learnt(r, c))
         return OUTCOME_valid;
     return is_source ? OUTCOME_new : OUTCOME_given;
+}
+
+/* In a store a session has a name, and a cookie without one gets it. */
+static void draw_session(struct recall *r)
+{
+    r->is_drawn = r->has_session = !crypto_random(r->session.at, sizeof r->session.at);
 }
 
 void recall_begin(struct recall *r, struct connection *c, const struct sticky_ask *ask)
@@ -127,29 +144,124 @@ void recall_begin(struct recall *r, struct connection *c, const struct sticky_as
     r->listens = sticky_begins_socket_io(&c->route->sticky, ask);
     r->outcome =
         (uint8_t)(is_of(c, STICKY_COOKIE) ? read_cookies(r, c, ask) : read_value(r, c, ask));
+    if (store_of(c) && is_of(c, STICKY_COOKIE) && !r->has_session)
+        draw_session(r);
+    r->is_found = !store_of(c) || !r->has_session || r->is_drawn;
+    r->is_rewritten = store_of(c) && r->has_session;
     c->trail.sticky = r->outcome;
+}
+
+void recall_done(struct recall *r)
+{
+    if (r->store)
+        store_ask_done(&r->store->ask);
+    free(TAKE(r->store));
+}
+
+/* --- the store -----------------------------------------------------------------------------------
+ */
+
+static int ask_store(struct recall *r, struct connection *c, const struct sticky_key *session,
+                     enum store_op op)
+{
+    recall_done(r);
+    r->store = calloc(1, sizeof *r->store);
+    if (!r->store)
+        return -ENOMEM;
+    const struct store_question question = {
+        .op = op,
+        .key = bytes_of(sticky_key_write(session, r->store->key)),
+        .server = op == STORE_PUT_SERVER ? bytes_of(c->chosen->name) : (struct bytes){0},
+    };
+    store_ask_start(&r->store->ask, store_of(c), &question, &c->flow);
+    return 0;
+}
+
+/* "POOL/ADDRESS", of one of the route's pools; what another node meant by something else is not for
+ * us. */
+static void hear_home(struct recall *r, struct connection *c, const char *text)
+{
+    const char *slash = strchr(text, '/');
+    struct address server;
+
+    if (!slash || address_parse(slash + 1, &server))
+        return;
+    struct bytes pool = {(const uint8_t *)text, (size_t)(slash - text)};
+    for (size_t i = 0; i < count_pools(c->route); i++) {
+        if (!takes_part(c->route, i) ||
+            !bytes_equal(pool, bytes_of(pool_name(route_pool(c->route, (uint8_t)i)))))
+            continue;
+        r->must_set = !r->has_was || !address_equal(&r->was, &server);
+        r->is_stored = true;
+        r->outcome = OUTCOME_valid;
+        note_home(r, c, i, &server);
+        return;
+    }
+}
+
+/* Where the store knows nothing, the cookie may; or this node, which may have been faster. */
+static enum reason hear_found(struct recall *r, struct connection *c)
+{
+    const struct store_ask *ask = &r->store->ask;
+
+    r->is_found = true;
+    if (ask->outcome == STORE_GIVE_UP || ask->outcome == STORE_PENDING)
+        return REASON_STORE_FAILED;
+    r->is_store_ill = ask->outcome == STORE_GO_WITHOUT;
+    if (ask->outcome == STORE_OK && ask->entry.server[0])
+        hear_home(r, c, ask->entry.server);
+    if (!r->has_was && find_learnt(r, c))
+        r->outcome = OUTCOME_valid;
+    return REASON_DONE;
+}
+
+static enum next find_stored(struct recall *r, struct connection *c)
+{
+    if (!r->store && ask_store(r, c, &r->session, STORE_FIND))
+        return flow_fail(&c->flow, REASON_NO_MEMORY);
+    if (!flow_is_over(&r->store->ask.flow))
+        return flow_wait_child(&c->flow, &r->store->ask.flow);
+    enum reason why = hear_found(r, c);
+    return why == REASON_DONE ? NEXT : flow_fail(&c->flow, why);
+}
+
+static void tell_store(const struct connection *c, const struct sticky_key *session)
+{
+    char key[STICKY_KEY_TEXT_BYTES];
+    const struct store_question question = {
+        .op = STORE_PUT_SERVER,
+        .key = bytes_of(sticky_key_write(session, key)),
+        .server = bytes_of(c->chosen->name),
+    };
+
+    if (store_of(c)) /* without memory it is as if the store had not heard it */
+        (void)store_tell(store_of(c), &question, c->flow.runner);
 }
 
 /* --- what is made of it --------------------------------------------------------------------------
  */
 
-enum next recall_look(struct recall *r, struct connection *c, struct reach *reach)
+static void want_home(struct recall *r, const struct connection *c, struct reach *reach)
 {
+    struct members *members = pool_members(connection_pool(c));
     struct server *server;
 
-    if (!r->has_was)
-        return NEXT;
-    if (r->is_astray) {
-        r->outcome = c->trail.sticky = OUTCOME_reassigned;
-        return NEXT;
-    }
-    struct members *members = pool_members(connection_pool(c));
     r->outcome = (uint8_t)sticky_judge_server(members, &r->was, now_of(&c->flow), &server);
-    if (r->outcome == OUTCOME_valid)
+    if (r->is_astray)
+        r->outcome = OUTCOME_reassigned;
+    else if (r->outcome == OUTCOME_valid)
         reach_want(reach, server);
     members_unref(members);
+}
+
+enum next recall_look(struct recall *r, struct connection *c, struct reach *reach)
+{
+    enum next next = r->is_found ? NEXT : find_stored(r, c);
+
+    if (next == NEXT && r->has_was)
+        want_home(r, c, reach);
     c->trail.sticky = r->outcome;
-    return NEXT;
+    return next;
 }
 
 static void count(struct proxy_counters *counters, enum sticky_outcome outcome)
@@ -167,14 +279,15 @@ static void count(struct proxy_counters *counters, enum sticky_outcome outcome)
         atomic_fetch_add_explicit(figure[outcome], 1, memory_order_relaxed);
 }
 
-void recall_settle(struct recall *r, struct connection *c)
+static bool is_home(const struct recall *r, const struct connection *c)
 {
-    bool is_home = r->has_was && address_equal(&c->chosen->address, &r->was);
+    return r->has_was && address_equal(&c->chosen->address, &r->was);
+}
 
-    if (!c->route->sticky.settings || r->is_settled)
-        return;
+static void settle(struct recall *r, struct connection *c)
+{
     r->is_settled = true;
-    r->outcome = (uint8_t)sticky_settle(r->outcome, is_home);
+    r->outcome = (uint8_t)sticky_settle(r->outcome, is_home(r, c));
     c->trail.sticky = r->outcome;
     count(&proxy_of(&c->flow)->counters, r->outcome);
 }
@@ -192,22 +305,86 @@ static void put(const struct connection *c, const struct sticky_key *session)
     sticky_table_put(c->snapshot->learnt, session, &home, now_of(&c->flow));
 }
 
-void recall_learn(const struct recall *r, const struct connection *c,
-                  const struct http1_head *answer)
+/* What the answer makes of the session: its key; false: nothing new. */
+static bool find_new(const struct recall *r, const struct connection *c,
+                     const struct http1_head *answer, struct sticky_key *ret_session)
 {
     const struct sticky *sticky = &c->route->sticky;
     bool is_good = !answer || answer->status < STATUS_WRONG;
-    struct sticky_key taught;
+    struct bytes taught = answer ? sticky_taught(sticky, answer) : (struct bytes){0};
 
-    if (!sticky->settings || is_of(c, STICKY_COOKIE) || is_of(c, STICKY_SOCKET_IO))
-        return;
-    struct bytes value = answer ? sticky_taught(sticky, answer) : (struct bytes){0};
-    if (value.len && !sticky_key_of(sticky, value, &taught))
-        put(c, &taught);
-    bool is_assigned =
-        !is_of(c, STICKY_LEARN) || r->has_was; /* it is for the server to begin one */
-    if (r->has_session && is_assigned && is_good && r->outcome != OUTCOME_valid)
-        put(c, &r->session);
+    if (taught.len)
+        return !sticky_key_of(sticky, taught, ret_session);
+    if (!r->has_session || !is_good)
+        return false;
+    *ret_session = r->session;
+    if (r->outcome == OUTCOME_valid)
+        return store_of(c) && !r->is_stored;
+    /* only a server begins a session of its application's */
+    return r->has_was || !(is_of(c, STICKY_LEARN) || is_of(c, STICKY_SOCKET_IO));
+}
+
+static enum next tell_new(struct recall *r, struct connection *c, const struct sticky_key *session)
+{
+    if (!is_of(c, STICKY_COOKIE))
+        put(c, session);
+    r->is_told = !store_of(c);
+    if (r->is_told)
+        return NEXT;
+    if (r->is_store_ill) {
+        r->is_told = true; /* the client has waited for it once */
+        tell_store(c, session);
+        return NEXT;
+    }
+    if (ask_store(r, c, session, STORE_PUT_SERVER))
+        return flow_fail(&c->flow, REASON_NO_MEMORY);
+    return flow_wait_child(&c->flow, &r->store->ask.flow);
+}
+
+static enum next begin_to_remember(struct recall *r, struct connection *c,
+                                   const struct http1_head *answer)
+{
+    struct sticky_key session;
+
+    r->is_settled = true;
+    settle(r, c);
+    r->is_told = !find_new(r, c, answer, &session);
+    return r->is_told ? NEXT : tell_new(r, c, &session);
+}
+
+enum next recall_remember(struct recall *r, struct connection *c, const struct http1_head *answer)
+{
+    if (!c->route->sticky.settings)
+        return NEXT;
+    if (!r->is_settled)
+        return begin_to_remember(r, c, answer);
+    if (r->is_told)
+        return NEXT;
+    if (!flow_is_over(&r->store->ask.flow))
+        return flow_wait_child(&c->flow, &r->store->ask.flow);
+    r->is_told = true;
+    enum store_outcome outcome = r->store->ask.outcome;
+    return outcome == STORE_GIVE_UP || outcome == STORE_PENDING
+               ? flow_fail(&c->flow, REASON_STORE_FAILED)
+               : NEXT;
+}
+
+/* --- what both ends are told ---------------------------------------------------------------------
+ */
+
+int recall_write_request(const struct recall *r, const struct connection *c, struct buf *lines)
+{
+    char key[STICKY_KEY_TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
+    char text[sizeof key + sizeof address + 80];
+
+    if (!store_of(c) || !r->has_session)
+        return 0;
+    int len = snprintf(text, sizeof text, "X-Turnout-Session: %s\r\n",
+                       sticky_key_write(&r->session, key));
+    if (c->chosen && r->has_was && !is_home(r, c))
+        snprintf(text + len, sizeof text - (size_t)len, "X-Turnout-Session-Moved: from=%s\r\n",
+                 address_write(&r->was, address));
+    return buf_append(lines, bytes_of(text));
 }
 
 int recall_write_answer(const struct recall *r, const struct connection *c, bool is_https,
@@ -224,7 +401,9 @@ int recall_write_answer(const struct recall *r, const struct connection *c, bool
 
     if (!is_of(c, STICKY_COOKIE))
         return 0;
-    if (r->outcome == OUTCOME_valid && !sticky_is_due(settings, r->issued_sec, token.issued_sec))
+    bool is_due =
+        r->must_set || r->is_drawn || sticky_is_due(settings, r->issued_sec, token.issued_sec);
+    if (r->outcome == OUTCOME_valid && !is_due)
         return 0;
     int error = sticky_token_write(c->snapshot->seal, pool_name(connection_pool(c)), settings->name,
                                    &token, value);
@@ -250,7 +429,9 @@ bool recall_hear(struct recall_ear *ear, const struct connection *c, struct byte
     struct bytes sid = sticky_socket_io_sid((struct bytes){ear->payload, ear->len});
     if (!sid.len)
         return ear->len < sizeof ear->payload && !http1_body_has_ended(&ear->body);
-    if (!sticky_key_of(&c->route->sticky, sid, &session))
-        put(c, &session);
+    if (sticky_key_of(&c->route->sticky, sid, &session))
+        return false;
+    put(c, &session);
+    tell_store(c, &session); /* the answer is not held up for it */
     return false;
 }

@@ -6,16 +6,32 @@
 #include "proxy/reach.h"
 #include "session/sticky_table.h"
 #include "session/sticky_token.h"
+#include "session/store.h"
 
 #define RECALL_SID_BYTES 1024u /* of an answer's payload, in which Engine.IO says its number */
 
+/* The conversation with the route's store; on the heap, for what it asks is looked at until it is
+ * over. */
+struct recall_store {
+    struct store_ask ask;
+    char key[STICKY_KEY_TEXT_BYTES];
+};
+
 struct recall {
     struct sticky_key session;
-    struct address was;  /* the session's server, as it was remembered */
-    uint64_t issued_sec; /* of the cookie */
+    struct recall_store *store; /* NULL: nothing was asked */
+    struct address was;         /* the session's server, as it was remembered */
+    uint64_t issued_sec;        /* of the cookie */
     bool has_session, has_was;
     bool is_astray; /* its pool is drained: another one is asked */
-    bool listens; /* the answer's body tells the session's number */
+    bool is_drawn;  /* the session's name is new, so no store knows it */
+    bool is_found;  /* the store was asked for it, or need not be */
+    bool is_stored; /* and knows its server */
+    bool is_store_ill;
+    bool is_told;      /* the store has been told, or need not be */
+    bool is_rewritten; /* what the server is told depends on who it is */
+    bool must_set;     /* the cookie says another server than the store */
+    bool listens;      /* the answer's body tells the session's number */
     bool is_settled;
     uint8_t outcome; /* enum sticky_outcome */
 };
@@ -30,14 +46,20 @@ struct recall_ear {
 /* What the request says; chooses among the route's pools where a session is at home in one of them.
  * c's route and share are set. */
 void recall_begin(struct recall *recall, struct connection *c, const struct sticky_ask *ask);
-/* For the step recall, after reach_begin: which server is wanted. */
+void recall_done(struct recall *recall); /* harmless without recall_begin, on zeroes, and twice */
+/* For the step recall, after reach_begin: which server is wanted. Waits for the route's store;
+ * fails when that does and is `closed`. NEXT: c's share may be another one. */
 enum next recall_look(struct recall *recall, struct connection *c, struct reach *reach);
 
-/* c->chosen has answered: what became of the request is counted, once. */
-void recall_settle(struct recall *recall, struct connection *c);
-/* What its answer teaches; NULL: there is none to be read (passthrough). After recall_settle. */
-void recall_learn(const struct recall *recall, const struct connection *c,
-                  const struct http1_head *answer);
+/* Appends the lines that tell the server of the session, which depend on c->chosen. 0, -ENOMEM or
+ * -EMSGSIZE. */
+int recall_write_request(const struct recall *recall, const struct connection *c,
+                         struct buf *lines);
+/* c->chosen has answered (NULL: nothing that can be read): what became of the request is counted,
+ * and what is new is remembered. Waits until the route's store knows it, and may fail as
+ * recall_look; to be asked again until it is NEXT. */
+enum next recall_remember(struct recall *recall, struct connection *c,
+                          const struct http1_head *answer);
 /* Appends the line that sets the cookie, where it has to be set. 0, -ENOMEM or -EMSGSIZE. */
 int recall_write_answer(const struct recall *recall, const struct connection *c, bool is_https,
                         struct buf *lines);

@@ -20,7 +20,6 @@ struct moves_watch {
     uint64_t route;      /* its name, hashed */
     uint64_t seen, done; /* what the last look saw; for what tunnels were drained last */
     struct drain *drain; /* of that time; counted; NULL: there was none */
-    bool is_known;       /* it was looked at before */
 };
 
 /* --- which tunnels -----------------------------------------------------------------------------
@@ -127,11 +126,8 @@ static uint64_t look_at(const struct route *route, uint64_t now_usec)
 /* Whether tunnels have to be looked at: what is seen is new, and was seen twice. */
 static bool has_settled(struct moves_watch *watch, uint64_t sees)
 {
-    bool is_same = watch->is_known && watch->seen == sees;
+    bool is_same = watch->seen == sees;
 
-    if (!watch->is_known)
-        watch->done = sees;
-    watch->is_known = true;
     watch->seen = sees;
     return is_same && watch->done != sees;
 }
@@ -184,6 +180,21 @@ static void forget(struct moves *moves)
     moves->count = 0;
 }
 
+/* Of one that is watched already, what was seen of it; of a new one, what is so now. */
+static struct moves_watch take_over(struct moves *moves, const struct route *route)
+{
+    struct moves_watch *before = find(moves, route->name);
+    uint64_t sees = look_at(route, moves->main->runner.loop.now_usec);
+    struct moves_watch watch = {
+        .route = key_hash(bytes_of(route->name)), .seen = sees, .done = sees};
+
+    if (before) {
+        watch = *before;
+        before->drain = NULL;
+    }
+    return watch;
+}
+
 /* Without memory nobody is watched, until the next configuration. */
 void moves_follow(struct moves *moves)
 {
@@ -191,17 +202,9 @@ void moves_follow(struct moves *moves)
     size_t routes = snapshot->settings->route_count, count = 0;
     struct moves_watch *watch = calloc(routes + 1, sizeof *watch);
 
-    for (size_t i = 0; watch && i < routes; i++) {
-        const struct route *route = &snapshot->routes[i];
-        if (!is_watched(route))
-            continue;
-        struct moves_watch *before = find(moves, route->name);
-        watch[count] =
-            before ? *before : (struct moves_watch){.route = key_hash(bytes_of(route->name))};
-        if (before)
-            before->drain = NULL;
-        count++;
-    }
+    for (size_t i = 0; watch && i < routes; i++)
+        if (is_watched(&snapshot->routes[i]))
+            watch[count++] = take_over(moves, &snapshot->routes[i]);
     forget(moves);
     moves->watch = watch;
     moves->count = count;

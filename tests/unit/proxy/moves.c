@@ -4,7 +4,7 @@
 
 TEST(what_was_there_from_the_beginning_moves_nobody)
 {
-    struct moves_watch watch = {0};
+    struct moves_watch watch = {.seen = 7, .done = 7};
 
     for (unsigned i = 0; i < 5; i++)
         EXPECT(!has_settled(&watch, 7));
@@ -22,9 +22,8 @@ static bool look(struct moves_watch *watch, uint64_t sees)
 
 TEST(a_change_counts_when_it_is_seen_twice_and_once)
 {
-    struct moves_watch watch = {0};
+    struct moves_watch watch = {.seen = 7, .done = 7};
 
-    look(&watch, 7);
     EXPECT(!look(&watch, 8));
     EXPECT(look(&watch, 8));
     EXPECT(!look(&watch, 8));
@@ -34,9 +33,8 @@ TEST(a_change_counts_when_it_is_seen_twice_and_once)
 
 TEST(what_flaps_moves_nobody)
 {
-    struct moves_watch watch = {0};
+    struct moves_watch watch = {.seen = 7, .done = 7};
 
-    look(&watch, 7);
     for (unsigned i = 0; i < 10; i++) {
         EXPECT(!look(&watch, 8));
         EXPECT(!look(&watch, 7));

@@ -12,11 +12,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SPARE_DESCRIPTORS    64 /* for admin, reloads and the log, whatever clients do */
-#define PER_WORKER           6  /* epoll, bell, and what OpenSSL opens */
-#define FIXED_DESCRIPTORS    16
-#define CONNECTIONS_AT_LEAST 100
-#define DESCRIPTORS_AT_LEAST 24 /* the admin listener's, a reload's, and a client or two */
+#define SPARE_DESCRIPTORS     64 /* for admin, reloads and the log, whatever clients do */
+#define PER_WORKER            6  /* epoll, bell, and what OpenSSL opens */
+#define FIXED_DESCRIPTORS     16
+#define DISCOVERY_DESCRIPTORS 8
+#define CONNECTIONS_AT_LEAST  100
+#define DESCRIPTORS_AT_LEAST  24 /* the admin listener's, a reload's, and a client or two */
 
 struct settings *boot_settings(struct house *house, struct report *report)
 {
@@ -59,12 +60,24 @@ static bool raise_descriptor_limit(uint64_t *ret_limit)
     return true;
 }
 
+/* What finding servers takes: questions to name servers, and watching files. */
+static uint64_t descriptors_of_discovery(const struct settings *settings)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < settings->pool_count; i++)
+        if (settings->pools[i].dns || settings->pools[i].file)
+            count = DISCOVERY_DESCRIPTORS;
+    return count;
+}
+
 /* What serving takes before the first client, so that with less nothing could be served; and what
  * the configuration may come to need, with what is spared. */
 static void count_descriptors(const struct settings *settings, unsigned workers,
                               uint64_t *ret_least, uint64_t *ret_wanted)
 {
-    uint64_t fixed = FIXED_DESCRIPTORS + workers * (PER_WORKER + settings->listener_count);
+    uint64_t fixed = FIXED_DESCRIPTORS + descriptors_of_discovery(settings) +
+                     workers * (PER_WORKER + settings->listener_count);
     uint64_t connections = connections_of_servers(settings);
 
     if (connections < CONNECTIONS_AT_LEAST)

@@ -53,7 +53,18 @@ static void say_set(struct pool *pool, const struct aim *aim)
     printf("%s\n", count ? "" : "no server is usable");
 }
 
-static void say_choice(struct pool *pool, const struct aim *aim)
+/* Nothing is asked for here: what a name server says now is not what it says when it serves. */
+static void say_found(const struct pool_settings *settings)
+{
+    if (settings->dns)
+        printf("servers    found by DNS, as %s; `turnout servers` of a running one says which\n",
+               settings->dns);
+    else if (settings->file)
+        printf("servers    found in %s\n", settings->file);
+}
+
+static void say_choice(struct pool *pool, const struct aim *aim,
+                       const struct pool_settings *settings)
 {
     static const char *const headers[] = {"", ", told by PROXY v1", ", told by PROXY v2",
                                           ", told by PROXY v2 with CRC32C"};
@@ -67,9 +78,10 @@ static void say_choice(struct pool *pool, const struct aim *aim)
 
     printf("pool       %s, %s%s\n", pool_name(pool), pool_balancer(pool)->name,
            headers[pool_proxy_protocol(pool)]);
+    say_found(settings);
     for (size_t i = 0; i < pool_count(pool); i++) {
-        printf("%s %s, weight %u", i == 0 ? "servers   " : "          ", pool_server(pool, i)->name,
-               pool_weight(pool, i));
+        printf("%s %s, weight %u", i == 0 && !settings->file ? "servers   " : "          ",
+               pool_server(pool, i)->name, pool_weight(pool, i));
         if (pool_max_connections(pool, i))
             printf(", at most %u connections", pool_max_connections(pool, i));
         printf("%s\n", server && server == pool_server(pool, i)
@@ -88,11 +100,11 @@ static void say_pool(const struct snapshot *snapshot, const struct route *route,
     const struct route_settings *settings = route->settings;
     struct pool *pool = route_pool(route, share);
     const struct aim aim = aim_find(snapshot, route, share, facts);
+    size_t number =
+        settings->share_count ? settings->shares[share].pool_index : settings->pool_index;
 
-    say_choice(pool, &aim);
-    say_hash(snapshot,
-             settings->share_count ? settings->shares[share].pool_index : settings->pool_index,
-             facts);
+    say_choice(pool, &aim, &snapshot->settings->pools[number]);
+    say_hash(snapshot, number, facts);
     say_set(pool, &aim);
 }
 

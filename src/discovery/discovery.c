@@ -312,7 +312,7 @@ int discovery_new(const struct discovery_means *means, struct discovery **ret_di
     discovery->means = *means;
     list_init(&discovery->origins);
     random_init(&discovery->random, sys_random());
-    files_open(discovery);
+    source_init(&discovery->notices, -1);
     *ret_discovery = discovery;
     return 0;
 }

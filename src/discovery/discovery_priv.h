@@ -48,7 +48,7 @@ struct discovery {
     struct discovery_means means;
     struct list origins;
     struct resolver *resolver; /* NULL: no pool is found by name */
-    struct source notices;     /* inotify; fd -1: there is none */
+    struct source notices;     /* inotify; fd -1: no file is watched */
     struct random random;
 };
 
@@ -62,5 +62,4 @@ __attribute__((format(printf, 2, 3))) void origin_failed(struct origin *origin, 
 void origin_arm(struct origin *origin, uint64_t wait_usec);
 void origin_disarm(struct origin *origin);
 
-void files_open(struct discovery *discovery); /* without inotify files are looked at now and then */
 void files_close(struct discovery *discovery);

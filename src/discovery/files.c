@@ -72,6 +72,56 @@ static void keep_text(struct origin *origin, struct bytes take_text)
     origin->is_judged = false;
 }
 
+/* --- inotify ------------------------------------------------------------------------------------
+ */
+
+/* Something happened where a file lies; or too much did (watch < 0), and which is not known. */
+static void on_notice(struct discovery *discovery, int watch, uint32_t events)
+{
+    list_each(node, &discovery->origins) {
+        struct origin *origin = container_of(node, struct origin, node);
+        if (origin->finder != &finder_file || (watch >= 0 && origin->watch != watch))
+            continue;
+        if (events & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF))
+            origin->watch = -1; /* another directory may stand there by now */
+        origin_arm(origin, 0);
+    }
+}
+
+/* Reading takes nothing away from under anyone, so it is done at once. */
+static void on_notices(struct source *source, unsigned ready)
+{
+    struct discovery *discovery = source->owner;
+    _Alignas(struct inotify_event) char at[NOTICES_BYTES];
+    ssize_t got;
+
+    (void)ready;
+    while ((got = sys_read(source->fd, at, sizeof at)) > 0) {
+        for (size_t from = 0; from < (size_t)got;) {
+            const struct inotify_event *event = (const void *)(at + from);
+            on_notice(discovery, event->wd, event->mask);
+            from += sizeof *event + event->len;
+        }
+    }
+    source->ready = 0;
+}
+
+/* Without inotify files are looked at every few seconds. */
+static void open_notices(struct discovery *discovery)
+{
+    int fd = discovery->notices.fd < 0 ? sys_inotify_open() : -1;
+
+    if (fd < 0)
+        return;
+    source_init(&discovery->notices, fd);
+    discovery->notices.on_ready = on_notices;
+    discovery->notices.owner = discovery;
+    if (!loop_watch(discovery->means.loop, &discovery->notices))
+        return;
+    sys_close(fd);
+    discovery->notices.fd = -1;
+}
+
 /* --- when it is looked at -----------------------------------------------------------------------
  */
 
@@ -81,7 +131,10 @@ static void watch_directory(struct origin *origin)
     const char *slash = strrchr(origin->what, '/');
     char directory[PATH_MAX] = ".";
 
-    if (discovery->notices.fd < 0 || origin->watch >= 0)
+    if (origin->watch >= 0)
+        return;
+    open_notices(discovery);
+    if (discovery->notices.fd < 0)
         return;
     if (slash)
         snprintf(directory, sizeof directory, "%.*s", (int)(slash - origin->what) + 1,
@@ -146,55 +199,6 @@ static void end(struct origin *origin)
 }
 
 const struct finder finder_file = {.name = "file", .begin = begin, .turn = look, .end = end};
-
-/* --- inotify ------------------------------------------------------------------------------------
- */
-
-/* Something happened where a file lies; or too much did (watch < 0), and which is not known. */
-static void on_notice(struct discovery *discovery, int watch, uint32_t events)
-{
-    list_each(node, &discovery->origins) {
-        struct origin *origin = container_of(node, struct origin, node);
-        if (origin->finder != &finder_file || (watch >= 0 && origin->watch != watch))
-            continue;
-        if (events & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF))
-            origin->watch = -1; /* another directory may stand there by now */
-        origin_arm(origin, 0);
-    }
-}
-
-/* Reading takes nothing away from under anyone, so it is done at once. */
-static void on_notices(struct source *source, unsigned ready)
-{
-    struct discovery *discovery = source->owner;
-    _Alignas(struct inotify_event) char at[NOTICES_BYTES];
-    ssize_t got;
-
-    (void)ready;
-    while ((got = sys_read(source->fd, at, sizeof at)) > 0) {
-        for (size_t from = 0; from < (size_t)got;) {
-            const struct inotify_event *event = (const void *)(at + from);
-            on_notice(discovery, event->wd, event->mask);
-            from += sizeof *event + event->len;
-        }
-    }
-    source->ready = 0;
-}
-
-void files_open(struct discovery *discovery)
-{
-    int fd = sys_inotify_open();
-
-    source_init(&discovery->notices, fd);
-    if (fd < 0)
-        return;
-    discovery->notices.on_ready = on_notices;
-    discovery->notices.owner = discovery;
-    if (!loop_watch(discovery->means.loop, &discovery->notices))
-        return;
-    sys_close(fd);
-    discovery->notices.fd = -1;
-}
 
 void files_close(struct discovery *discovery)
 {

@@ -263,6 +263,43 @@ test('a frozen name server holds up nothing, and turnout ends while it is being 
   await t.stop(); await dns.stop(); await servers.stop()
 })
 
+test('without `resolver`: as this machine says, so that localhost is itself', async () => {
+  const servers = await echoes('127.0.0.1', '::1')
+  const t = await Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${t.port} } ]
+pools: { main: { servers: { dns: "localhost:${servers.port}", weight: 4, max_connections: 9 } } }
+`)
+  await becomes(t, [`127.0.0.1:${servers.port}`, `[::1]:${servers.port}`])
+  const one = t.server(`127.0.0.1:${servers.port}`)
+  assert.equal(one.weight, 4)
+  assert.equal(one.max_connections, 9)
+  assert.equal((await ask(t)).status, 200)
+  await t.stop(); await servers.stop()
+})
+test('what was set by hand stays over answers, and other tunnels stay with it', async () => {
+  const servers = await echoes('127.0.0.2', '127.0.0.3')
+  const dns = await Dns.start({ 'chat.test': { A: ['127.0.0.2'], ttl: 1 } })
+  const t = await Turnout.start(byName(dns, servers.port))
+  const [one, other] = ['127.0.0.2', '127.0.0.3'].map(a => `${a}:${servers.port}`)
+  await becomes(t, [one])
+  const wire = await talking(t)
+  assert.equal(t.command('weight', `main/${one}`, '5').code, 0)
+  dns.answers['chat.test'] = { A: ['127.0.0.2', '127.0.0.3'], ttl: 1 }
+  await becomes(t, [one, other])
+  assert.equal(t.server(one).weight, 5)
+  assert.equal(t.server(other).weight, 1)
+  await wire.check()
+  wire.close()
+  await t.stop(); await dns.stop(); await servers.stop()
+})
+test('explain asks nobody, and says so', async () => {
+  const dns = await Dns.start({})
+  const t = await Turnout.start(byName(dns, 9001))
+  await until(() => dns.asked.length > 0)
+  const explained = spawnSync(binary, ['explain', t.file, `ws://127.0.0.1:${t.port}/`], { encoding: 'utf8' })
+  assert.match(explained.stdout, /servers {4}found by DNS, as chat\.test:9001; `turnout servers`/)
+  await t.stop(); await dns.stop()
+})
+
 // --- files
 
 const byFile = (more = '') => t => `listeners: [ { listen: 127.0.0.1:${t.port} } ]

@@ -29,6 +29,8 @@ static const char *refusal(const struct relay *relay, unsigned lane, unsigned ti
         return relay->shared->refused[tier];
     if (relay->tiers_left_out >> tier & 1)
         return "the configuration leaves it out";
+    if (relay->is_guarded)
+        return "the frame guard reads every byte";
     return relay_tier_at(tier)->refuses(relay, lane);
 }
 

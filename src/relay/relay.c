@@ -83,6 +83,8 @@ void relay_arm(struct relay *relay)
 {
     uint64_t due = next_limit(relay).due_usec, soon = now_of(relay->owner) + DELIVERY_USEC;
 
+    if (relay->is_guarded && guard_due_usec(relay) < due)
+        due = guard_due_usec(relay);
     if ((is_breaking(relay, 0) || is_breaking(relay, 1)) && soon < due)
         due = soon;
     if (due != FOREVER)
@@ -115,6 +117,8 @@ static void on_due(struct timer *timer)
     CHECK_OBJ(relay, RELAY_MAGIC);
     relay_settle(relay, 0);
     relay_settle(relay, 1);
+    if (relay->is_guarded && !relay->is_over)
+        guard_look(relay);
     if (relay->is_over)
         return;
     if (next_limit(relay).due_usec > now_of(relay->owner)) {
@@ -187,6 +191,17 @@ static void take_over(struct relay *relay, unsigned end)
     source->on_ready = on_ready;
 }
 
+/* What was read before the relay began. */
+static void begin(struct relay *relay, unsigned lane, const struct relay_end *from)
+{
+    if (relay->is_over || relay->lane[lane].state != LANE_OPEN)
+        return;
+    if (relay->is_guarded)
+        guard_begin(relay, lane, from->head, from->early);
+    else
+        copy_begin(relay, lane, from->head, from->early);
+}
+
 void relay_start(struct relay *relay, struct flow *owner, struct relay_worker *shared,
                  struct relay_end client, struct relay_end server, const struct relay_opts *opts)
 {
@@ -211,13 +226,14 @@ void relay_start(struct relay *relay, struct flow *owner, struct relay_worker *s
         relay->read_bytes = opts->unsent_bytes;
     task_init(&relay->again, run_again);
     timer_init(&relay->timer, on_due);
+    bool is_able = !opts->guard || !opts->is_websocket || guard_start(relay, opts->guard);
     relay_arm(relay);
     take_over(relay, 0);
     take_over(relay, 1);
-
-    copy_begin(relay, 0, client.head, client.early);
-    if (!relay->is_over)
-        copy_begin(relay, 1, server.head, server.early);
+    if (!is_able)
+        relay_found(relay, 0, FOUND_NO_MEMORY);
+    begin(relay, 1, &server); /* the 101 first: what follows it may end the relay */
+    begin(relay, 0, &client);
     for (unsigned end = 0; end < 2; end++) { /* what came while no one listened */
         move(relay, end);
         if (relay->end[end]->source.ready & (ENDED | GONE))
@@ -246,6 +262,7 @@ void relay_stop(struct relay *relay)
         if (relay->end[i]->source.owner == relay)
             relay->end[i]->source.on_ready = NULL;
     }
+    guard_stop(relay);
 }
 
 bool relay_end_is_reset(const struct relay *relay, unsigned end)
@@ -300,9 +317,14 @@ const char *relay_lane_tier(const struct relay *relay, unsigned lane)
     return tier_of(relay, lane)->name;
 }
 
+static uint64_t since_of(const struct relay *relay, unsigned lane)
+{
+    return relay->is_guarded ? guard_since_sec(relay) : relay->tier_since[lane];
+}
+
 uint64_t relay_lane_tier_usec(const struct relay *relay, unsigned lane)
 {
-    uint64_t now = now_of(relay->owner), since = (uint64_t)relay->tier_since[lane] * SECOND_USEC;
+    uint64_t now = now_of(relay->owner), since = since_of(relay, lane) * SECOND_USEC;
 
     return now > since ? now - since : 0;
 }

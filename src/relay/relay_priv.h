@@ -46,20 +46,34 @@ bool pipes_are_short(const struct relay_worker *shared);  /* no other can be had
 /* What `copy` can, and tiers that stand on it (copy.c). */
 void copy_note_journal(struct relay *relay, unsigned lane);
 void copy_begin(struct relay *relay, unsigned lane, struct bytes head, struct bytes early);
+/* What lies in no scratch as it goes out: to the backlog, then committed, then written. The first
+ * `unseen` bytes are no frames; `taken` bytes came from the source for it. True: all has gone. */
+bool copy_gather(struct relay *relay, unsigned lane, const struct bytes *piece, size_t count,
+                 size_t unseen, size_t taken);
 void copy_drop(struct relay *relay, unsigned lane);
 bool copy_may_read(const struct relay *relay, unsigned lane);
 size_t copy_most_to_read(const struct relay *relay);
 bool copy_flush(struct relay *relay, unsigned lane); /* the backlog; true: nothing is left */
 bool copy_once(struct relay *relay, unsigned lane);  /* one read; true: there may be more at once */
-/* Passes on a batch that lies in the scratch; behind the bytes in a pipe, if there are any. True:
- * all of it has gone out. */
-bool copy_serve(struct relay *relay, unsigned lane, struct bytes batch);
+/* Passes on a batch that lies in the scratch; behind the bytes in a pipe, if there are any. `kept`
+ * bytes more were read and are not passed on. True: all of it has gone out. */
+bool copy_serve(struct relay *relay, unsigned lane, struct bytes batch, size_t kept);
 void copy_scan(struct relay *relay, unsigned lane, struct bytes bytes, struct ws_seen *ret_seen);
 /* The next record, `len` further; its frames are set. */
 void copy_commit(struct relay *relay, unsigned lane, size_t len, uint64_t base);
 void copy_note_frames(struct relay *relay, unsigned lane, const struct ws_seen *seen);
 void copy_clamp(struct relay *relay, unsigned lane, size_t got);        /* before it is settled */
 bool copy_take_backlog(struct relay *relay, unsigned lane, size_t len); /* false: no memory */
+
+/* The frame guard (guard.c), where relay->is_guarded. */
+bool guard_start(struct relay *relay, const struct guard_opts *opts); /* false: no memory */
+void guard_stop(struct relay *relay);                                 /* harmless without one */
+void guard_begin(struct relay *relay, unsigned lane, struct bytes head, struct bytes early);
+bool guard_serve(struct relay *relay, unsigned lane, struct bytes batch); /* as copy_serve */
+void guard_flushed(struct relay *relay, unsigned lane); /* nothing of the lane is unsent any more */
+uint64_t guard_due_usec(const struct relay *relay);     /* when it wants to look; FOREVER: never */
+uint64_t guard_since_sec(const struct relay *relay);    /* when it began, as in tier_since */
+void guard_look(struct relay *relay);                   /* at the time */
 
 /* What a lane finds. What it means is the table in endings.c. */
 enum lane_event {
@@ -69,6 +83,7 @@ enum lane_event {
     FOUND_TARGET_GONE, /* the destination takes no more */
     FOUND_TARGET_LOST, /* likewise the network towards it */
     FOUND_BOUNDARY,    /* a reclaim was asked for, and the lane stands where a frame may begin */
+    FOUND_FAULT,       /* its guard passes nothing more on, and has said why */
     FOUND_DELIVERED,   /* what a lane that reads no more still owed has gone out */
     FOUND_SOURCE_SLOW, /* `fin` has passed: the source neither sent nor ended */
     FOUND_TARGET_SLOW, /* `fin` has passed: the destination did not take what is unsent */

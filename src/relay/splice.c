@@ -155,14 +155,14 @@ static bool join(struct relay *relay, unsigned number, struct bytes head)
     else
         lane_next(lane)->frames = lane_now(lane)->frames;
     if (!pipe->bytes && unseen_bytes(relay, lane_next(lane)) < LARGE_BYTES) {
-        copy_serve(relay, number, head);
+        copy_serve(relay, number, head, 0);
         return false;
     }
     ssize_t taken = sys_write(pipe->fd[1], head);
     CHECK(taken < 0 || (size_t)taken == head.len);
     if (taken < 0) { /* it has no place left */
         if (empty(relay, number) || lane->state == LANE_OPEN)
-            copy_serve(relay, number, head);
+            copy_serve(relay, number, head, 0);
         return false;
     }
     pipe->bytes += (uint32_t)head.len;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define USEC_PER_SEC   UINT64_C(1000000)
 #define NAME_MAX_BYTES 256
 
 struct claims {
@@ -213,6 +214,16 @@ enum reason jwt_check(const struct jwt_rules *rules, struct bytes token, uint64_
     enum reason why = check_parts(rules, &parts, now_sec, memory, ret_claims);
     free(memory);
     return why;
+}
+
+uint64_t claims_expiry(const void *claims)
+{
+    const json_t *end = json_object_get(((const struct claims *)claims)->root, "exp");
+    double sec = json_number_value(end);
+
+    if (!end || sec >= (double)(UINT64_MAX / USEC_PER_SEC))
+        return UINT64_MAX;
+    return sec > 0 ? (uint64_t)(sec * (double)USEC_PER_SEC) : 0;
 }
 
 struct claims *claims_free(struct claims *claims)

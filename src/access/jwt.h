@@ -39,6 +39,9 @@ enum reason jwt_check(const struct jwt_rules *rules, struct bytes token, uint64_
                       struct claims **ret_claims);
 struct claims *claims_free(struct claims *claims); /* accepts NULL, returns NULL */
 
+/* When the token expires: microseconds since 1970; UINT64_MAX: never. */
+uint64_t claims_expiry(const void *claims);
+
 /* The value of a claim as text: a string, a whole number, true or false, or a list of these with
  * commas between. `name` is the claim, or a way through maps with dots ("realm_access.roles").
  * Empty: there is none, or none that can be written so. It lives as long as the claims; it may hold

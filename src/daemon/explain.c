@@ -480,6 +480,8 @@ static int explain_found(const struct route *route, const struct asked *asked,
     enum reason why = say_access(route, asked, of->head, &claims);
     if (why != REASON_DONE)
         return refused(why);
+    if (route->settings->guard.is_on)
+        printf("guard      a tunnel's frames are read, so it is relayed by copy alone\n");
     buf_init(&stripped, REQUEST_MAX_BYTES);
     bool is_stripped = route->action->strip &&
                        strip_write(route->action->strip, path, of->path, &stripped, &error);

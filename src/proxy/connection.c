@@ -4,6 +4,7 @@
 #include "net/tcp.h"
 #include "proxy/drains.h"
 #include "proxy/introduction.h"
+#include "relay/guard.h"
 #include "session/sticky.h"
 
 #include <errno.h>
@@ -102,13 +103,14 @@ static uint64_t jittered(struct proxy *proxy, uint64_t usec, uint64_t percent)
 }
 
 void connection_start_relay(struct connection *c, struct relay_end client, struct relay_end server,
-                            bool is_websocket)
+                            bool is_websocket, const struct guard_opts *guard)
 {
     struct proxy *proxy = proxy_of(&c->flow);
     struct connection_texts texts;
     struct relay_opts opts = c->route->relay;
 
     opts.is_websocket = is_websocket;
+    opts.guard = guard;
     opts.lifetime_usec = jittered(proxy, opts.lifetime_usec, c->route->settings->lifetime_jitter);
     c->is_tunnel = true;
     add(&c->chosen->tunnels, 1);
@@ -194,6 +196,18 @@ static void relay_fields(const struct connection *c, struct log_fields *fields)
         fields->close_code_server = relay->lane[1].close_code;
 }
 
+static void guard_fields(const struct connection *c, struct log_fields *fields)
+{
+    const struct guard_verdict *verdict = relay_guard_verdict(&c->relay);
+
+    if (!verdict)
+        return;
+    fields->guard = text(verdict->words);
+    fields->guard_end = text(verdict->offender ? "server" : "client");
+    if (verdict->frame)
+        fields->guard_frame = verdict->frame;
+}
+
 struct log_fields connection_fields(const struct connection *c, enum reason reason,
                                     struct connection_texts *texts)
 {
@@ -225,8 +239,10 @@ struct log_fields connection_fields(const struct connection *c, enum reason reas
         fields.sticky = text(sticky_outcome_name(c->trail.sticky));
     if (c->handshake_usec)
         fields.handshake_usec = c->handshake_usec;
-    if (relay_is_started(&c->relay))
+    if (relay_is_started(&c->relay)) {
         relay_fields(c, &fields);
+        guard_fields(c, &fields);
+    }
     return fields;
 }
 
@@ -251,6 +267,8 @@ static void count_end(struct connection *c)
         return;
     take_off(&counters->tunnels);
     take_off(&c->chosen->tunnels);
+    if (relay_guard_verdict(&c->relay))
+        add(&counters->guard_ended_ever, 1);
     add(&counters->to_server_bytes, relay_moved_bytes(&c->relay, 0));
     add(&counters->to_client_bytes, relay_moved_bytes(&c->relay, 1));
 }

@@ -108,9 +108,9 @@ void connection_release_hold(struct connection *c); /* harmless without one */
 void connection_close_server(struct connection *c); /* harmless without one */
 
 /* The relay begins: logs `open`, counts. The streams are open; heads and early bytes as in
- * relay_start. */
+ * relay_start. `guard`: of a WebSocket; NULL: none. */
 void connection_start_relay(struct connection *c, struct relay_end client, struct relay_end server,
-                            bool is_websocket);
+                            bool is_websocket, const struct guard_opts *guard);
 
 /* Asks for the tunnel's end, in order, for that reason: at a frame boundary, within a second. */
 void connection_close_tunnel(struct connection *c, enum reason reason);

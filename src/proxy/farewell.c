@@ -2,6 +2,7 @@
  * that streams leaves no room in its socket most of the time, so the last words wait for some. */
 #include "proxy/farewell.h"
 
+#include "relay/guard.h"
 #include "sys/sys.h"
 
 #include <errno.h>
@@ -20,10 +21,19 @@ static void note(struct connection *c, unsigned bit)
     c->told = (c->told | bit) & 15u;
 }
 
+/* A guard tells the end that broke a rule which one, and the other only that it is over. */
+static uint16_t close_code(const struct connection *c, unsigned end)
+{
+    const struct guard_verdict *verdict = relay_guard_verdict(&c->relay);
+
+    if (verdict)
+        return verdict->close_code[end];
+    return c->end_code ? (uint16_t)(1000 + c->end_code) : reason_row(c->flow.reason)->ws_code;
+}
+
 static size_t write_close(struct connection *c, unsigned end, uint8_t frame[8])
 {
-    uint16_t code =
-        c->end_code ? (uint16_t)(1000 + c->end_code) : reason_row(c->flow.reason)->ws_code;
+    uint16_t code = close_code(c, end);
     uint64_t random = random_next(&proxy_of(&c->flow)->random);
     uint8_t mask[4];
 
@@ -84,8 +94,9 @@ static bool is_ours(const struct connection *c)
 {
     enum reason reason = c->flow.reason;
 
-    return reason == REASON_TUNNEL_IDLE || reason == REASON_LIFETIME || reason == REASON_STOPPING ||
-           reason == REASON_RECLAIMED || (c->end_reason && reason == c->end_reason);
+    return relay_guard_verdict(&c->relay) || reason == REASON_TUNNEL_IDLE ||
+           reason == REASON_LIFETIME || reason == REASON_STOPPING || reason == REASON_RECLAIMED ||
+           (c->end_reason && reason == c->end_reason);
 }
 
 enum next farewell_say(struct connection *c)

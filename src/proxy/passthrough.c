@@ -162,7 +162,7 @@ static enum next relay(struct passthrough *p)
         struct relay_end client = {.stream = &p->c.client, .early = buf_bytes(&p->hello->in)};
         struct relay_end server = {.stream = p->c.server};
         p->c.handshake_usec = (uint32_t)(now_of(&p->c.flow) - p->hello->began_usec);
-        connection_start_relay(&p->c, client, server, false);
+        connection_start_relay(&p->c, client, server, false, NULL);
         p->hello = hello_free(p->hello);
     }
     if (!relay_is_over(&p->c.relay))

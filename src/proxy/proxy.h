@@ -30,6 +30,7 @@ struct gate {
     COUNTER(connections, "client connections now")                                                 \
     COUNTER(tunnels, "tunnels relayed now")                                                        \
     COUNTER(tunnels_ever, "tunnels established")                                                   \
+    COUNTER(guard_ended_ever, "tunnels that their route's guard ended")                            \
     COUNTER(requests_ever, "plain HTTP requests answered by a server")                             \
     COUNTER(refused_ever, "connections and requests that came to nothing")                         \
     COUNTER(sticky_new_ever, "requests on sticky routes that named no session")                    \

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "proxy/aim.h"
+#include "proxy/guarding.h"
 #include "proxy/stickiness.h"
 #include "route/shares.h"
 #include "sys/sys.h"
@@ -585,6 +586,7 @@ struct snapshot *snapshot_new(const struct snapshot_means *means, struct setting
         out_of_memory(&b);
     build_rates(&b);
     stickiness_build(b.made, before, report);
+    guarding_judge(b.made, report);
     for (size_t i = 0; i < b.made->settings->listener_count; i++)
         build_gate(&b, i);
     for (size_t i = 0; i < b.made->settings->error_page_count; i++)
@@ -683,6 +685,24 @@ const struct route *snapshot_route(const struct snapshot *snapshot, const struct
     return NULL;
 }
 
+bool route_goes_by_name(const struct route *route)
+{
+    const struct match_settings *more = &route->settings->more;
+
+    return route->pool && !route->settings->path && !route->settings->prefix &&
+           !more->method_count && !more->field_count && !access_wants_head(route->access);
+}
+
+const char *snapshot_passthrough(const struct snapshot *snapshot)
+{
+    const struct settings *settings = snapshot->settings;
+
+    for (size_t i = 0; i < settings->listener_count; i++)
+        if (settings->listeners[i].tls_mode == TLS_PASSTHROUGH)
+            return settings->listeners[i].listen;
+    return NULL;
+}
+
 const struct route *snapshot_route_by_name(const struct snapshot *snapshot, struct bytes name)
 {
     const struct url_path root = {.count = 1};
@@ -690,8 +710,7 @@ const struct route *snapshot_route_by_name(const struct snapshot *snapshot, stru
 
     for (size_t i = 0; i < snapshot->settings->route_count; i++) {
         const struct route *route = &snapshot->routes[i];
-        if (!route->settings->path && !route->settings->prefix && route->pool &&
-            !access_wants_head(route->access) && route_rule_matches(route->rule, &asked, NULL))
+        if (route_goes_by_name(route) && route_rule_matches(route->rule, &asked, NULL))
             return route;
     }
     return NULL;

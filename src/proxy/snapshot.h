@@ -58,16 +58,16 @@ struct snapshot {
     atomic_uint references;
     uint64_t number; /* 1, 2, ... in this process */
     struct settings *settings;
-    struct deadlines deadlines; /* before a route is known */
-    struct tcp_tuning tuning;   /* of every TCP socket, both sides */
-    struct cidr_set trusted;    /* whose word on the client is taken: trusted_proxies */
-    struct pool **pools;        /* as settings->pools */
-    struct key *hash_keys;      /* as settings->pools: what their balancers look at */
-    struct route *routes;       /* as settings->routes */
-    struct gate_spec *gates;    /* as settings->listeners */
-    struct error_page *pages;   /* as settings->error_pages */
-    struct store **stores;      /* as settings->stores */
-    struct rate_table *rates;   /* shared with the snapshots before; NULL: no route is rated */
+    struct deadlines deadlines;  /* before a route is known */
+    struct tcp_tuning tuning;    /* of every TCP socket, both sides */
+    struct cidr_set trusted;     /* whose word on the client is taken: trusted_proxies */
+    struct pool **pools;         /* as settings->pools */
+    struct key *hash_keys;       /* as settings->pools: what their balancers look at */
+    struct route *routes;        /* as settings->routes */
+    struct gate_spec *gates;     /* as settings->listeners */
+    struct error_page *pages;    /* as settings->error_pages */
+    struct store **stores;       /* as settings->stores */
+    struct rate_table *rates;    /* shared with the snapshots before; NULL: no route is rated */
     struct sticky_table *learnt; /* shared so, too; NULL: no route needs it */
     struct seal *seal;           /* of sticky cookies */
     unsigned workers;
@@ -101,6 +101,9 @@ const struct route *snapshot_route(const struct snapshot *snapshot, const struct
 /* The first route whose host matches, that asks for nothing else and has a pool, and whose access
  * wants no request's head: for passthrough by SNI. */
 const struct route *snapshot_route_by_name(const struct snapshot *snapshot, struct bytes name);
+bool route_goes_by_name(const struct route *route); /* whether it may be that one */
+/* A listener that passes TLS through, as written; NULL: there is none. */
+const char *snapshot_passthrough(const struct snapshot *snapshot);
 
 /* Which pool the next request or handshake goes to, by weight. For that worker's thread alone. */
 uint8_t route_next_share(const struct route *route, unsigned worker);

@@ -50,31 +50,14 @@ static void build_seal(struct snapshot *made, const struct snapshot *before, str
         out_of_memory(report);
 }
 
-/* Whether the route may be chosen by the name in a ClientHello: snapshot_route_by_name. */
-static bool is_by_name(const struct route *route)
-{
-    const struct match_settings *more = &route->settings->more;
-
-    return route->pool && !route->settings->path && !route->settings->prefix &&
-           !more->method_count && !more->field_count && !access_wants_head(route->access);
-}
-
-static const char *first_passthrough(const struct settings *settings)
-{
-    for (size_t i = 0; i < settings->listener_count; i++)
-        if (settings->listeners[i].tls_mode == TLS_PASSTHROUGH)
-            return settings->listeners[i].listen;
-    return NULL;
-}
-
 static void judge_passthrough(const struct snapshot *made, struct report *report)
 {
-    const char *listen = first_passthrough(made->settings);
+    const char *listen = snapshot_passthrough(made);
 
     for (size_t i = 0; listen && i < made->settings->route_count; i++) {
         const struct route *route = &made->routes[i];
         const struct sticky_settings *sticky = route->sticky.settings;
-        if (sticky && sticky->kind != STICKY_SOURCE && is_by_name(route))
+        if (sticky && sticky->kind != STICKY_SOURCE && route_goes_by_name(route))
             report_add(report, sticky->mark,
                        "write sticky: { source: 24 }, or give the route a path (match: { prefix: "
                        "/ }) if it is meant for other listeners",

@@ -223,3 +223,28 @@ TEST(a_token_has_a_limit)
     EXPECT(verdict(SECRET, token, NOW) == REASON_TOKEN_MALFORMED);
     free(token);
 }
+
+TEST(when_a_token_expires)
+{
+    static const struct {
+        const char *claims;
+        uint64_t usec;
+    } rows[] = {
+        {"{}", UINT64_MAX},
+        {"{\"exp\":2000}", 2000000000},
+        {"{\"exp\":2000.5}", 2000500000},
+        {"{\"exp\":1e300}", UINT64_MAX},
+    };
+    struct jwt_keys *keys = keys_of(SECRET);
+    const struct jwt_rules rules = {.keys = keys};
+    char token[4096];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct claims *claims = NULL;
+        EXPECT(jwt_check(&rules, bytes_of(sign(rows[i].claims, token)), 1000, &claims) ==
+               REASON_DONE);
+        EXPECT(claims_expiry(claims) == rows[i].usec);
+        claims_free(claims);
+    }
+    jwt_keys_free(keys);
+}

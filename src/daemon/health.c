@@ -102,6 +102,20 @@ static void on_change(struct health_sink *sink, struct server *server, enum serv
 /* --- an operator's word -------------------------------------------------------------------------
  */
 
+/* It is up again: what was begun by hand ends, and what health began, unless that still holds. */
+static void undo_by_hand(struct house *house, const struct server *server)
+{
+    bool is_down = atomic_load(&server->check) == CHECK_DOWN;
+    struct drain *drain;
+
+    while ((drain = drains_find_target(&house->drains, DRAIN_SERVER, server->name))) {
+        enum reason why = drain_spec_of(drain)->reason;
+        if (why != REASON_DRAINED && (why != REASON_SERVER_DOWN || is_down))
+            return;
+        drains_undo(&house->drains, drain);
+    }
+}
+
 void house_server_set(struct house *house, struct server *server,
                       const struct pool_settings *settings)
 {
@@ -111,8 +125,17 @@ void house_server_set(struct house *house, struct server *server,
         .drain_code = (uint16_t)settings->drain_code,
     };
 
-    if (atomic_load(&server->admin) == SERVER_DOWN)
+    switch (atomic_load(&server->admin)) {
+    case SERVER_UP:
+        undo_by_hand(house, server);
+        break;
+    case SERVER_DRAIN:
+        begin_drain(house, server, policy.drain_over_usec, policy.drain_code, REASON_DRAINED);
+        break;
+    default:
         lose(house, server, &policy);
+        break;
+    }
 }
 
 /* --- life ---------------------------------------------------------------------------------------

@@ -112,6 +112,42 @@ test('a server that is put to drain or down gets no new work, and comes back', a
   }
   await t.stop()
 })
+test('a server that is put to drain has its tunnels closed evenly; put up again, the rest stay', async () => {
+  const t = await Turnout.start(configured([a.address, b.address], ', drain: { over: 60s, code: 1001 }'))
+  const wires = []
+  for (let i = 0; i < 60; i++) wires.push(await tunnel(t.port))
+  await ask(t, 'PATCH', `${servers}/${a.address}`, { state: 'drain' })
+  const [drain] = t.status().drains
+  assert.deepEqual([drain.what, drain.name, drain.code, drain.over_usec], ['server', `main/${a.address}`, 1001, 60e6])
+  await until(() => wires.some(wire => wire.ended), 'the first is closed')
+  assert.equal((await ask(t, 'PATCH', `${servers}/${a.address}`, { state: 'up' })).json.state, 'up')
+  assert.deepEqual(t.status().drains, [])
+  assert.equal((await ask(t, 'GET', `/api/v1/drains/${drain.id}`)).json.state, 'undone')
+  await Promise.all(wires.filter(wire => !wire.ended).map(wire => alive(wire, 'left alone').catch(error => { if (!wire.ended) throw error })))
+  const closed = wires.filter(wire => wire.ended)
+  assert.ok(closed.length > 0 && closed.length < 10, `${closed.length} were closed`)
+  for (const wire of closed) assert.equal(wire.got.readUInt16BE(wire.got.length - 2), 1001)
+  for (const wire of wires) wire.close()
+  await t.stop()
+})
+test('a server that is put down loses its tunnels, or keeps them, as on_down says', async () => {
+  for (const onDown of ['keep', 'close', 'drain']) {
+    const t = await Turnout.start(configured([a.address, b.address], `, on_down: ${onDown}, drain: { over: 300ms }`))
+    const wires = [await tunnel(t.port), await tunnel(t.port)]
+    const ofA = t.json('connections').connections.find(x => x.server === `main/${a.address}`)
+    const lost = wires.find(wire => ofA.client.endsWith(`:${wire.localPort}`))
+    const stays = wires.find(wire => wire !== lost)
+    assert.equal((await ask(t, 'PATCH', `${servers}/${a.address}`, { state: 'down' })).json.state, 'down')
+    if (onDown === 'keep') await alive(lost, 'kept')
+    else {
+      await lost.closed()
+      assert.equal(lost.got.readUInt16BE(lost.got.length - 2), 1012)
+    }
+    await alive(stays, 'untouched')
+    for (const wire of wires) wire.close()
+    await t.stop()
+  }
+})
 test('what was changed by hand survives a reload, until the file says something new of that server', async () => {
   const t = await Turnout.start(configured([a.address, b.address]))
   const weights = async () => Object.fromEntries(Object.entries(await seen(t)).map(([k, s]) => [k, s.weight]))

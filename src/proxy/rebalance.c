@@ -30,7 +30,7 @@ struct rebalance {
     struct timer timer;
     struct source_server *from;
     size_t from_count;
-    uint64_t closed, unaligned; /* once it is done */
+    uint64_t closed, unaligned, above_percent; /* once it is done */
     bool is_done, is_undone;
     char pool[DRAIN_NAME_BYTES];
 };
@@ -155,6 +155,27 @@ static void let_go(struct rebalance *r)
     r->from_count = 0;
 }
 
+/* How far the fullest is above the mean that is aimed at. */
+static uint64_t above_percent(const struct rebalance *r)
+{
+    uint64_t total, weights = 0;
+    double most = 0;
+    struct view view;
+
+    if (look(r, &view))
+        return 0;
+    total = total_of(&view);
+    total = total > r->least_total ? total : r->least_total;
+    for (size_t i = 0; i < view.count; i++) {
+        double here = (double)view.load[i].tunnels / view.load[i].weight;
+        weights += view.load[i].weight;
+        most = here > most ? here : most;
+    }
+    view_done(&view);
+    double above = total ? most * (double)weights / (double)total - 1 : 0;
+    return above > 0 ? (uint64_t)(above * 100 + 0.5) : 0;
+}
+
 static void finish(struct rebalance *r, const char *why)
 {
     uint64_t pending;
@@ -163,6 +184,7 @@ static void finish(struct rebalance *r, const char *why)
         return;
     collect(r, &r->closed, &r->unaligned, &pending);
     r->closed += pending; /* their Close frames are on their way */
+    r->above_percent = above_percent(r);
     r->is_done = true;
     timer_cancel(&r->timer);
     let_go(r);
@@ -371,25 +393,6 @@ void rebalances_each(const struct rebalances *all,
         tell(to, rebalance_at(node));
 }
 
-/* How far the fullest is above the mean of now. */
-static uint64_t above_percent(const struct rebalance *r)
-{
-    uint64_t total, weights = 0;
-    double most = 0;
-    struct view view;
-
-    if (look(r, &view))
-        return 0;
-    total = total_of(&view);
-    for (size_t i = 0; i < view.count; i++) {
-        double here = (double)view.load[i].tunnels / view.load[i].weight;
-        weights += view.load[i].weight;
-        most = here > most ? here : most;
-    }
-    view_done(&view);
-    return total ? (uint64_t)((most * (double)weights / (double)total - 1) * 100 + 0.5) : 0;
-}
-
 void rebalance_progress(const struct rebalance *r, struct rebalance_progress *ret_progress)
 {
     uint64_t pending = 0;
@@ -402,7 +405,7 @@ void rebalance_progress(const struct rebalance *r, struct rebalance_progress *re
         .tolerance_percent = r->tolerance_percent,
         .closed = r->closed,
         .unaligned = r->unaligned,
-        .above_percent = above_percent(r),
+        .above_percent = r->is_done ? r->above_percent : above_percent(r),
         .is_done = r->is_done,
         .is_undone = r->is_undone,
     };

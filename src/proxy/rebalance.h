@@ -46,7 +46,7 @@ struct rebalance_progress {
     uint64_t left; /* too many still; never more than this will be closed */
     uint64_t closed;
     uint64_t unaligned;     /* of those, by FIN */
-    uint64_t above_percent; /* how far the fullest is above the mean now */
+    uint64_t above_percent; /* how far the fullest is above the mean that is aimed at */
     bool is_done, is_undone;
 };
 void rebalance_progress(const struct rebalance *rebalance, struct rebalance_progress *ret_progress);

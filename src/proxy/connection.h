@@ -5,7 +5,7 @@
 
 #include "proxy/proxy.h"
 
-#define TRAIL_STEPS_MAX 10
+#define TRAIL_STEPS_MAX 11
 
 /* The steps of the present request (or handshake), each with the time at which it was entered,
  * counted from the connection's beginning. Of more steps (retries) the last place keeps the latest.

@@ -8,15 +8,31 @@
 /* --- servers ------------------------------------------------------------------------------------
  */
 
+/* The last thing that a check found wrong; NULL: nothing. */
+static const char *last_wrong(const json_t *server)
+{
+    const json_t *outcome;
+    size_t i;
+
+    json_array_foreach(
+        json_object_get(server, "health"), i,
+        outcome) if (!json_is_true(json_object_get(outcome, "good"))) return client_word(outcome,
+                                                                                         "reason");
+    return NULL;
+}
+
 /* What keeps it from being simply up: what was found wrong with it, by whom. */
 static void show_why(const json_t *server, char *words, size_t size)
 {
     const char *until = json_string_value(json_object_get(server, "ejected_until"));
+    const char *check = client_word(server, "check"), *wrong = last_wrong(server);
 
     if (until)
         snprintf(words, size, "ejected until %.8s", strlen(until) > 11 ? until + 11 : until);
+    else if (wrong && strcmp(check, "up") != 0)
+        snprintf(words, size, "%s: %s", check, wrong);
     else
-        snprintf(words, size, "%s", client_word(server, "check"));
+        snprintf(words, size, "%s", check);
 }
 
 static void show_changed(const json_t *server)

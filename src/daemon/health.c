@@ -78,25 +78,54 @@ static void lose(struct house *house, struct server *server, const struct health
                 policy->drain_code, REASON_SERVER_DOWN);
 }
 
-static void on_change(struct health_sink *sink, struct server *server, enum server_check from,
-                      enum server_check to, const struct health_policy *policy)
+/* With fewer servers usable than `panic` the pool serves as if all were well: then its tunnels are
+ * not driven away either. */
+static bool is_believed(const struct house *house, struct pool *pool)
+{
+    uint64_t now = house->main.runner.loop.now_usec;
+    struct members *members = pool_members(pool);
+    size_t primaries = 0, usable = 0;
+
+    for (size_t i = 0; i < members_count(members); i++) {
+        if (members_spec(members, i)->is_backup)
+            continue;
+        primaries++;
+        usable += server_is_usable(members_server(members, i), now);
+    }
+    members_unref(members);
+    return usable * 100 >= (uint64_t)pool_policy(pool)->panic_percent * primaries;
+}
+
+/* Of a server that is well again: who is left may stay. */
+static void end_drain(struct house *house, const struct server *server)
+{
+    struct drain *drain = drains_find_target(&house->drains, DRAIN_SERVER, server->name);
+    enum reason why = drain ? drain_spec_of(drain)->reason : REASON_DONE;
+
+    if (why == REASON_SERVER_DOWN || why == REASON_SERVER_DRAINS)
+        drains_undo(&house->drains, drain);
+}
+
+static void on_change(struct health_sink *sink, const struct health_change *change)
 {
     struct house *house = container_of(sink, struct house, health_sink);
 
     if (!house->started)
         return; /* the workers have ended already */
-    if (from == CHECK_DOWN ||
-        from == CHECK_DRAINING) { /* who is left may stay, or goes otherwise */
-        struct drain *drain = drains_find_target(&house->drains, DRAIN_SERVER, server->name);
-        enum reason why = drain ? drain_spec_of(drain)->reason : REASON_DONE;
-        if (why == REASON_SERVER_DOWN || why == REASON_SERVER_DRAINS)
-            drains_undo(&house->drains, drain);
-    }
-    if (to == CHECK_DOWN)
-        lose(house, server, policy);
-    else if (to == CHECK_DRAINING)
-        begin_drain(house, server, policy->drain_over_usec, policy->drain_code,
-                    REASON_SERVER_DRAINS);
+    if (change->from == CHECK_DOWN || change->from == CHECK_DRAINING)
+        end_drain(house, change->server);
+    if (change->to == CHECK_DRAINING)
+        begin_drain(house, change->server, change->policy->drain_over_usec,
+                    change->policy->drain_code, REASON_SERVER_DRAINS);
+    if (change->to != CHECK_DOWN)
+        return;
+    if (is_believed(house, change->pool))
+        lose(house, change->server, change->policy);
+    else
+        log_say(&house->log.log, EVENT_notice,
+                "so few servers of pool %s are up that its health is not believed (panic): tunnels "
+                "to %s stay",
+                pool_name(change->pool), change->server->name);
 }
 
 /* --- an operator's word -------------------------------------------------------------------------

@@ -143,16 +143,45 @@ struct letter {
     struct server *server; /* counted */
 };
 
-static void on_letter(struct mail *take_mail)
+/* Takes it apart. Its server's watch; NULL: it has gone. */
+static struct watch *open_letter(struct mail *take_mail)
 {
     struct letter *letter = container_of(take_mail, struct letter, mail);
     struct watch **watch = find(letter->health, letter->server);
 
-    atomic_store(&letter->server->is_drain_told, false);
-    if (watch)
-        watch_hear_drain(*watch);
     server_unref(letter->server);
     free(letter);
+    return watch ? *watch : NULL;
+}
+
+static void on_drain_letter(struct mail *take_mail)
+{
+    struct letter *letter = container_of(take_mail, struct letter, mail);
+
+    atomic_store(&letter->server->is_drain_told, false);
+    struct watch *watch = open_letter(take_mail);
+    if (watch)
+        watch_hear_drain(watch);
+}
+
+static void on_ejection_letter(struct mail *take_mail)
+{
+    struct watch *watch = open_letter(take_mail);
+
+    if (watch)
+        watch_hear_ejection(watch);
+}
+
+/* False: no memory. */
+static bool send_letter(struct health *health, struct server *server, mail_fn *on_arrival)
+{
+    struct letter *letter = calloc(1, sizeof *letter);
+
+    if (!letter)
+        return false;
+    *letter = (struct letter){{.on_arrival = on_arrival}, health, server_ref(server)};
+    mailbox_send(&health->worker->mailbox, &letter->mail);
+    return true;
 }
 
 void health_hear_drain(struct health *health, struct server *server, uint64_t now_usec)
@@ -161,11 +190,12 @@ void health_hear_drain(struct health *health, struct server *server, uint64_t no
     if (atomic_load_explicit(&server->check, memory_order_relaxed) == CHECK_DRAINING ||
         atomic_exchange(&server->is_drain_told, true))
         return;
-    struct letter *letter = calloc(1, sizeof *letter);
-    if (!letter) {
+    if (!send_letter(health, server, on_drain_letter))
         atomic_store(&server->is_drain_told, false); /* the next answer will say it again */
-        return;
-    }
-    *letter = (struct letter){{.on_arrival = on_letter}, health, server_ref(server)};
-    mailbox_send(&health->worker->mailbox, &letter->mail);
+}
+
+void health_hear_ejection(struct health *health, struct server *server)
+{
+    send_letter(health, server,
+                on_ejection_letter); /* without memory its end is not told: no more */
 }

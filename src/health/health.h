@@ -23,10 +23,17 @@ struct health_policy {
     uint16_t drain_code;
 };
 
-/* Told on the health thread, after server->check has changed. May not call health. */
+/* What has changed: server->check. All borrowed. */
+struct health_change {
+    struct pool *pool;
+    struct server *server;
+    enum server_check from, to;
+    const struct health_policy *policy;
+};
+
+/* Told on the health thread, after it has. May not call health. */
 struct health_sink {
-    void (*on_change)(struct health_sink *sink, struct server *server, enum server_check from,
-                      enum server_check to, const struct health_policy *policy);
+    void (*on_change)(struct health_sink *sink, const struct health_change *change);
 };
 
 /* A pool of the configuration in force; all borrowed for the call. */
@@ -67,3 +74,6 @@ int health_adopt(struct health *health, const struct health_pool *pools, size_t 
 /* Any thread: a server has asked to be drained, in an answer that carries X-Turnout-Drain. Cheap
  * when it is known already. */
 void health_hear_drain(struct health *health, struct server *server, uint64_t now_usec);
+/* Any thread: passive health has ejected it; that this ends is told, too, and who waits is served.
+ */
+void health_hear_ejection(struct health *health, struct server *server);

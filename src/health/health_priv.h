@@ -24,9 +24,10 @@ struct watch {
     struct plan *plan;                /* counted; its pool's */
     struct check *check[CHECK_KINDS]; /* their flows; NULL: not configured */
     struct streak streak[CHECK_KINDS];
-    struct timer drain; /* when a wish to be drained is forgotten */
-    bool is_asked;      /* to drain it, by a header to a client */
-    bool is_kept;       /* health_adopt has found it again */
+    struct timer drain;    /* when a wish to be drained is forgotten */
+    struct timer ejection; /* when it ends */
+    bool is_asked;         /* to drain it, by a header to a client */
+    bool is_kept;          /* health_adopt has found it again */
 };
 
 /* What a check found. */
@@ -44,6 +45,7 @@ struct watch *watch_free(struct watch *watch); /* accepts NULL, returns NULL */
 int watch_adopt(struct watch *watch, struct plan *plan); /* 0 or -ENOMEM */
 void watch_hear(struct watch *watch, const struct finding *finding);
 void watch_hear_drain(struct watch *watch);
+void watch_hear_ejection(struct watch *watch);
 
 /* NULL: no memory. It lives on the runner until check_stop. */
 struct check *check_start(struct watch *watch, enum check_kind kind);

@@ -28,7 +28,7 @@ struct plan *plan_new(const struct health_pool *of, size_t servers)
         return NULL;
     arena_init(&plan->arena);
     plan->references = 1;
-    plan->pool_name = copy(&plan->arena, settings->name, &is_complete);
+    plan->pool = pool_ref(of->pool);
     plan->host = copy(&plan->arena, of->host, &is_complete);
     for (size_t i = 0; i < CHECK_KINDS; i++) {
         struct check_settings *check = &plan->checks[i];
@@ -62,14 +62,7 @@ struct plan *plan_unref(struct plan *plan)
     if (!plan || --plan->references)
         return NULL;
     arena_done(&plan->arena);
+    pool_unref(plan->pool);
     free(plan);
     return NULL;
-}
-
-bool plan_checks(const struct plan *plan)
-{
-    for (size_t i = 0; i < CHECK_KINDS; i++)
-        if (plan->checks[i].is_on)
-            return true;
-    return false;
 }

@@ -8,8 +8,8 @@
 struct plan {
     unsigned references; /* of one thread */
     struct arena arena;
-    const char *pool_name;
-    const char *host; /* of the pool's first route that has one; NULL */
+    struct pool *pool; /* counted */
+    const char *host;  /* of the pool's first route that has one; NULL */
     struct check_settings checks[CHECK_KINDS];
     struct health_policy policy;
     struct tcp_tuning tuning;
@@ -20,4 +20,3 @@ struct plan {
 struct plan *plan_new(const struct health_pool *of, size_t servers); /* NULL: no memory */
 struct plan *plan_ref(struct plan *plan);
 struct plan *plan_unref(struct plan *plan); /* accepts NULL, returns NULL */
-bool plan_checks(const struct plan *plan);  /* whether anything is asked actively */

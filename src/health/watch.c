@@ -27,18 +27,18 @@ static enum server_check verdict_of(const struct watch *w)
     return is_checked && !is_unknown ? CHECK_UP : CHECK_UNKNOWN;
 }
 
-static void tell(const struct watch *w, enum server_check from, enum server_check to,
-                 enum reason why, unsigned status)
+static void tell(const struct watch *w, const char *from, const char *to, enum reason why,
+                 unsigned status)
 {
     struct log *log = w->health->worker->log;
     struct log_fields fields = log_fields_none();
 
     if (!log_wants(log, EVENT_health))
         return;
-    fields.pool = bytes_of(w->plan->pool_name);
+    fields.pool = bytes_of(pool_name(w->plan->pool));
     fields.server = bytes_of(w->server->name);
-    fields.from = bytes_of(server_check_name(from));
-    fields.to = bytes_of(server_check_name(to));
+    fields.from = bytes_of(from);
+    fields.to = bytes_of(to);
     fields.reason = bytes_of(reason_row(why)->name);
     if (status)
         fields.status = status;
@@ -56,8 +56,11 @@ static void settle(struct watch *w, enum reason why, unsigned status)
         return;
     server_set_check(w->server, to, w->health->worker->runner.loop.now_usec);
     health_count(&w->health->counters.verdicts_ever, 1);
-    tell(w, from, to, why, status);
-    w->health->sink->on_change(w->health->sink, w->server, from, to, &w->plan->policy);
+    tell(w, server_check_name(from), server_check_name(to), why, status);
+    if (to == CHECK_UP || to == CHECK_UNKNOWN)
+        pool_serve_waiters(w->plan->pool); /* it has free seats */
+    const struct health_change change = {w->plan->pool, w->server, from, to, &w->plan->policy};
+    w->health->sink->on_change(w->health->sink, &change);
 }
 
 /* --- what checks find ---------------------------------------------------------------------------
@@ -151,6 +154,34 @@ void watch_hear_drain(struct watch *w)
     settle(w, REASON_SERVER_DRAINS, 0);
 }
 
+/* --- what passive health has decided ------------------------------------------------------------
+ */
+
+static void arm_ejection(struct watch *w)
+{
+    loop_arm(&w->health->worker->runner.loop, &w->ejection,
+             atomic_load_explicit(&w->server->passive.ejected_until_usec, memory_order_relaxed));
+}
+
+static void on_ejection_due(struct timer *timer)
+{
+    struct watch *w = container_of(timer, struct watch, ejection);
+    uint64_t until =
+        atomic_load_explicit(&w->server->passive.ejected_until_usec, memory_order_relaxed);
+
+    if (w->health->worker->runner.loop.now_usec < until) {
+        arm_ejection(w);
+        return;
+    }
+    tell(w, "ejected", "up", REASON_EJECTION_OVER, 0);
+    pool_serve_waiters(w->plan->pool);
+}
+
+void watch_hear_ejection(struct watch *w)
+{
+    arm_ejection(w);
+}
+
 /* --- life ---------------------------------------------------------------------------------------
  */
 
@@ -164,6 +195,7 @@ struct watch *watch_new(struct health *health, struct server *server, struct pla
     w->server = server_ref(server);
     w->plan = plan_ref(plan);
     timer_init(&w->drain, on_drain_due);
+    timer_init(&w->ejection, on_ejection_due);
     return w;
 }
 
@@ -174,6 +206,7 @@ struct watch *watch_free(struct watch *w)
     for (size_t i = 0; i < CHECK_KINDS; i++)
         check_stop(w->check[i]);
     timer_cancel(&w->drain);
+    timer_cancel(&w->ejection);
     server_unref(w->server);
     plan_unref(w->plan);
     free(w);

@@ -18,10 +18,13 @@ static struct passive passive_of(const struct connection *c)
 static void note(const struct connection *c, enum reason reason, unsigned status)
 {
     const struct passive passive = passive_of(c);
+    struct proxy *proxy = proxy_of(&c->flow);
 
-    if (passive_note_failure(&passive, reason, status))
-        atomic_fetch_add_explicit(&proxy_of(&c->flow)->counters.ejections_ever, 1,
-                                  memory_order_relaxed);
+    if (!passive_note_failure(&passive, reason, status))
+        return;
+    atomic_fetch_add_explicit(&proxy->counters.ejections_ever, 1, memory_order_relaxed);
+    if (proxy->health)
+        health_hear_ejection(proxy->health, c->chosen);
 }
 
 void symptoms_asked(const struct connection *c)

@@ -327,7 +327,8 @@ test('passive: an ejection ends, and the next one lasts twice as long', async ()
     lasted.push(performance.now() - began)
   }
   assert.ok(lasted[0] > 900 && lasted[1] > 1900, `${lasted}`)
-  assert.deepEqual(verdicts(t).map(e => /for (.*) s/.exec(e.words)[1]), ['1.000', '2.000'])
+  assert.deepEqual(verdicts(t).filter(e => e.to === 'ejected').map(e => /for (.*) s/.exec(e.words)[1]), ['1.000', '2.000'])
+  assert.equal((await t.event(e => e.reason === 'EJECTION_OVER')).to, 'up')
   await t.stop()
   await app.stop()
 })
@@ -345,6 +346,42 @@ test('an operator who takes a server down has its tunnels treated as on_down say
   wire.close()
   await t.stop()
   await app.stop()
+})
+
+test('when so few are up that health is not believed, tunnels are not driven away', async () => {
+  const apps = [await App.start(), await App.start(), await App.start(), await App.start()]
+  const t = await Turnout.start(one(apps, `balance: round_robin, panic: 60%, health: { websocket: { path: /w, ${times} } }, on_down: close`))
+  for (const app of apps) await checked(t, app.address, 'up')
+  const wires = []
+  for (let i = 0; i < 4; i++) wires.push(await tunnel(t.port))
+  apps[0].handshake = 500
+  await wires[0].until(closeFrame(1012, false)) // three of four: believed
+  apps[1].handshake = apps[2].handshake = 500
+  for (const app of apps.slice(1, 3)) await checked(t, app.address, 'down')
+  assert.ok((await t.event(e => e.event === 'notice')).words.includes('panic'))
+  for (const wire of wires.slice(1)) await echoes(wire)
+  for (const wire of wires) wire.close()
+  await t.stop()
+  for (const app of apps) await app.stop()
+})
+
+test('who waits for a server is served when it comes up', async () => {
+  const app = await App.start()
+  const full = await App.start()
+  app.handshake = 500
+  const t = await Turnout.start(one([`{ address: ${full.address}, max_connections: 1 }`, app], `health: { websocket: { path: /w, ${times} } }`, 'timeouts: { queue: 20s }\n'))
+  await checked(t, full.address, 'up')
+  await checked(t, app.address, 'down')
+  const first = await tunnel(t.port)
+  const waiting = tunnel(t.port)
+  await until(() => state(t, full.address).waiting === 1)
+  app.handshake = 101
+  ;(await waiting).close()
+  assert.equal(app.clients.length, 1)
+  first.close()
+  await t.stop()
+  await app.stop()
+  await full.stop()
 })
 
 test('a server that comes up again is not drained further', async () => {

@@ -28,15 +28,15 @@ static uint64_t wall(struct log *log)
     return fake_now_usec + 5;
 }
 
-static void note_change(struct health_sink *sink, struct server *server, enum server_check from,
-                        enum server_check to, const struct health_policy *policy)
+static void note_change(struct health_sink *sink, const struct health_change *change)
 {
     size_t used = strlen(changes);
 
     (void)sink;
-    EXPECT(atomic_load(&server->check) == to && policy->drain_code == 1012);
-    snprintf(changes + used, sizeof changes - used, "%s>%s ", server_check_name(from),
-             server_check_name(to));
+    EXPECT(atomic_load(&change->server->check) == change->to);
+    EXPECT(change->policy->drain_code == 1012);
+    snprintf(changes + used, sizeof changes - used, "%s>%s ", server_check_name(change->from),
+             server_check_name(change->to));
 }
 
 static struct log keeper = {.write = keep_line, .now_usec = wall};

@@ -194,3 +194,23 @@ TEST(a_later_check_without_the_header_takes_the_wish_back)
     EXPECT(verdict() == CHECK_UP);
     health_end();
 }
+
+TEST(the_end_of_an_ejection_is_told)
+{
+    struct server *server;
+
+    health_begin(1);
+    EXPECT(adopt() == 0);
+    server = pool_server(pool, 0);
+    atomic_store(&server->passive.ejected_until_usec, fake_now_usec + 1000000);
+    health_hear_ejection(health, server);
+    mailbox_deliver(&parent_worker.mailbox);
+    atomic_store(&server->passive.ejected_until_usec, fake_now_usec + 2000000); /* and again */
+    pass(1500000);
+    EXPECT(!strstr(lines, "EJECTION_OVER"));
+    pass(600000);
+    EXPECT(strstr(lines, "EJECTION_OVER") && strstr(lines, "ejected"));
+    health_hear_ejection(health, server);
+    mailbox_deliver(&parent_worker.mailbox);
+    health_end(); /* with its timer armed */
+}

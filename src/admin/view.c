@@ -272,6 +272,7 @@ json_t *view_status(const struct admin_status *status, const struct snapshot *sn
                               json_pack("{s:s, s:b, s:s*}", "tier", relay_tier_name(i), "serves",
                                         !status->refused[i], "why", status->refused[i]));
     set(json, "tiers", tiers);
+    set(json, "stores", view_stores(snapshot));
     set(json, "changes", view_changes(snapshot));
     set(json, "discovery", view_discovery(status->discovery));
     set(json, "last_reload",

@@ -20,6 +20,7 @@ json_t *view_changes(const struct snapshot *snapshot); /* made by hand, that a r
 void view_live_drains(json_t *json, const struct admin_house *house);
 json_t *view_drain(const struct drain *drain);
 json_t *view_rebalance(const struct rebalance *rebalance);
+json_t *view_stores(const struct snapshot *snapshot);
 json_t *view_routes(const struct snapshot *snapshot);
 json_t *view_reload(const struct admin_reload_result *result);
 json_t *view_flows(struct proxy *const *proxies,

@@ -67,6 +67,9 @@ static void check_sessions(struct loader *loader, struct listener_settings *list
     if (listener->tcp_pool)
         complain_at(loader, listener->tcp_mark, "leave one of the two out",
                     "servers ask for their sessions here, by HTTP, and `tcp` speaks none");
+    if (listener->proxy_in != PROXY_IN_NO)
+        complain_at(loader, listener->proxy_mark, "leave one of the two out",
+                    "servers ask for their sessions here themselves, without a proxy between");
     if (listener->tls_mode == TLS_PASSTHROUGH)
         complain_at(loader, listener->sessions_mark, "leave one of the two out",
                     "servers ask for their sessions here, and passthrough hears nobody");

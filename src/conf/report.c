@@ -255,6 +255,28 @@ static size_t after_characters(struct bytes line, size_t at, size_t len)
     return at;
 }
 
+/* Where user and password of a URL stand: from behind "://" up to the last '@' before a blank, a
+ * quote or the end. Empty where there are none. */
+static struct bytes secrets_of(struct bytes line, size_t from)
+{
+    struct bytes slashes = bytes_of("://");
+    size_t begin = bytes_find(line, slashes, from) + slashes.len, end = begin;
+
+    for (size_t i = begin; i < line.len && !strchr(" \t\"'", line.at[i]); i++)
+        end = line.at[i] == '@' ? i : end;
+    return bytes_slice(line, begin, end);
+}
+
+static void say_character(struct text *text, struct bytes line, struct bytes secrets, size_t at)
+{
+    uint8_t c = line.at[at];
+    bool is_secret = line.at + at >= secrets.at && line.at + at < secrets.at + secrets.len;
+
+    if (is_secret && (c & 0xc0) == 0x80)
+        return; /* one * for each character */
+    text_say(text, "%c", is_secret ? '*' : (c < ' ' && c != '\t') || c == 0x7f ? '?' : c);
+}
+
 /* The line, or the part of a long one around the column, and a caret under the column. Tabs are
  * kept in both, so that the caret stands right whatever they are wide. */
 static void say_line(struct text *text, const struct report *report, struct mark mark)
@@ -267,10 +289,13 @@ static void say_line(struct text *text, const struct report *report, struct mark
     size_t from = after_characters(line, 0, skipped);
     size_t to = after_characters(line, from, LINE_MAX),
            caret = after_characters(line, from, mark.column - skipped - 1);
+    struct bytes secrets = secrets_of(line, 0);
     text_say(text, "    ");
-    for (size_t i = from; i < to; i++)
-        text_say(text, "%c",
-                 (line.at[i] < ' ' && line.at[i] != '\t') || line.at[i] == 0x7f ? '?' : line.at[i]);
+    for (size_t i = from; i < to; i++) {
+        if (secrets.at && line.at + i == secrets.at + secrets.len)
+            secrets = secrets_of(line, i); /* of the next URL */
+        say_character(text, line, secrets, i);
+    }
     text_say(text, "\n    ");
     for (size_t i = from; i < caret; i++)
         if ((line.at[i] & 0xc0) != 0x80)

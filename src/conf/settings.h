@@ -349,6 +349,8 @@ struct conf_source {
     bool (*is_address)(const char *text);
     bool (*is_endpoint)(const char *text);
     bool (*is_key)(const char *text); /* hash, shard.key, sticky.learn: "cookie.uid" */
+    /* stores.redis; words say what is wrong, and no password. */
+    bool (*is_store_url)(const char *text, char ret_words[256]);
     bool (*is_match)(const char *host, const char *path, const char *prefix, char ret_words[256]);
     /* Tells what is wrong in a file of servers, by line. */
     void (*judge_servers)(struct bytes text,

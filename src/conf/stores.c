@@ -1,23 +1,8 @@
-/* The section `stores`: where sessions are kept, by name. What a URL names is judged when it is
- * dialled; here is only whether it is one. A password in it is never shown. */
+/* The section `stores`: where sessions are kept, by name. Whether a URL is one is judged
+ * by who speaks to such servers. A password in it is never shown. */
 #include "conf/load.h"
 
 #include "base/check.h"
-
-#define REDIS_URL    "redis://"
-#define SENTINEL_URL "redis+sentinel://"
-
-static bool is_store_url(const char *text)
-{
-    static const char *const schemes[] = {REDIS_URL, SENTINEL_URL};
-
-    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-        size_t len = strlen(schemes[i]);
-        if (strncmp(text, schemes[i], len) == 0)
-            return text[len] && text[len] != '/' && !strpbrk(text, " \t\r\n");
-    }
-    return false;
-}
 
 static void load_redis(struct loader *loader, const struct tree *map, struct store_settings *store)
 {
@@ -25,10 +10,11 @@ static void load_redis(struct loader *loader, const struct tree *map, struct sto
     store->redis_mark = mark_of(map, "redis");
     if (!store->redis)
         return; /* said already */
-    if (!is_store_url(store->redis))
+    char words[256] = "";
+    if (loader->source->is_store_url && !loader->source->is_store_url(store->redis, words))
         complain_at(loader, store->redis_mark,
                     "write \"redis://127.0.0.1:6379/0\" or \"redis+sentinel://HOST:PORT/MASTER/0\"",
-                    "stores.redis: this is no URL of a Redis server");
+                    "stores.redis: %s", words);
     if (strchr(store->redis, '@'))
         settings_keep_secret(loader, &store->redis);
 }

@@ -4,6 +4,7 @@
 #include "balance/balancer.h"
 #include "discovery/list.h"
 #include "net/address.h"
+#include "redis/target.h"
 #include "relay/relay.h"
 #include "route/action.h"
 #include "route/key.h"
@@ -125,6 +126,13 @@ static bool is_key(const char *text)
     return key_parse(text, &key);
 }
 
+static bool is_store_url(const char *text, char ret_words[256])
+{
+    struct redis_target target;
+
+    return redis_target_parse(text, &target, ret_words) == 0;
+}
+
 static bool is_match(const char *host, const char *path, const char *prefix, char ret_words[256])
 {
     const struct route_match match = {.host = host, .path = path, .prefix = prefix};
@@ -164,6 +172,7 @@ struct conf_source *source_of_files(void)
         .is_address = is_address,
         .is_endpoint = is_endpoint,
         .is_key = is_key,
+        .is_store_url = is_store_url,
         .is_match = is_match,
         .judge_servers = judge_servers,
         .judge = judge,

@@ -4,6 +4,7 @@
 
 #include "proxy/connection.h"
 #include "proxy/drains.h"
+#include "proxy/sessions.h"
 #include "sys/sys.h"
 
 #include <errno.h>
@@ -107,6 +108,8 @@ static void on_accept(struct listener_sink *sink, int take_fd, const struct addr
 
     if (is_short)
         turn_away(gate, take_fd, peer);
+    else if (settings->sessions)
+        sessions_start(gate->proxy, gate->number, take_fd);
     else if (settings->tls_mode == TLS_PASSTHROUGH || settings->tcp_pool)
         passthrough_start(gate->proxy, gate->number, take_fd, peer);
     else

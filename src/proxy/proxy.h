@@ -40,6 +40,8 @@ struct gate {
     COUNTER(sticky_server_down_ever, "requests whose session's server was down or gone")           \
     COUNTER(sticky_reassigned_ever, "requests whose session's server was drained or full")         \
     COUNTER(ejections_ever, "servers left out for a while by passive health")                      \
+    COUNTER(session_clients, "connections of servers to a sessions listener now")                  \
+    COUNTER(session_requests_ever, "requests to sessions listeners")                               \
     COUNTER(to_server_bytes, "bytes relayed from clients to servers, of ended tunnels")            \
     COUNTER(to_client_bytes, "bytes relayed from servers to clients, of ended tunnels")
 

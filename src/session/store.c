@@ -6,7 +6,6 @@
 #include "sys/sys.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define STORE_MAGIC       0x73746f72u
@@ -21,7 +20,7 @@
 
 static const struct store_backend *const backends[] = {
     [STORE_MEMORY] = &store_backend_memory,
-    [STORE_REDIS] = NULL,
+    [STORE_REDIS] = &store_backend_redis,
 };
 
 FLOW(store_ask, STORE_STEPS)
@@ -213,7 +212,12 @@ int store_tell(struct store *store, const struct store_question *question, struc
 /* --- a store -------------------------------------------------------------------------------------
  */
 
-static void body_unref(struct store_body *body)
+void store_body_ref(struct store_body *body)
+{
+    atomic_fetch_add_explicit(&body->references, 1, memory_order_relaxed);
+}
+
+void store_body_unref(struct store_body *body)
 {
     if (body && atomic_fetch_sub(&body->references, 1) == 1)
         body->backend->close(body);
@@ -223,12 +227,7 @@ static int open_body(const struct store_settings *settings, struct store_body **
                      char ret_words[256])
 {
     const struct store_backend *backend = backends[settings->kind];
-    int error = -EINVAL;
-
-    if (backend)
-        error = backend->open(settings, ret_body, ret_words);
-    else
-        snprintf(ret_words, 256, "this build has no store of that kind");
+    int error = backend->open(settings, ret_body, ret_words);
 
     if (error)
         return error;
@@ -257,7 +256,7 @@ int store_new(const struct store_settings *settings, const struct store *before,
         error = -ENOMEM;
     else if (before && before->body->backend == backends[settings->kind] &&
              before->body->backend->fits(before->body, settings))
-        atomic_fetch_add(&(store->body = before->body)->references, 1);
+        store_body_ref(store->body = before->body);
     else
         error = open_body(settings, &store->body, ret_words);
     if (error)
@@ -281,7 +280,7 @@ struct store *store_unref(struct store *store)
     CHECK_OBJ(store, STORE_MAGIC);
     if (atomic_fetch_sub(&store->references, 1) != 1)
         return NULL;
-    body_unref(store->body);
+    store_body_unref(store->body);
     store->magic = 0;
     free(store->name);
     free(store);

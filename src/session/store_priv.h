@@ -31,7 +31,10 @@ struct store_backend {
     uint64_t (*entries)(const struct store_body *body); /* may be NULL */
 };
 
-extern const struct store_backend store_backend_memory;
+extern const struct store_backend store_backend_memory, store_backend_redis;
+
+void store_body_ref(struct store_body *body); /* any thread, both */
+void store_body_unref(struct store_body *body);
 
 struct store {
     uint32_t magic;

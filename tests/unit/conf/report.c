@@ -130,3 +130,26 @@ TEST(what_yaml_takes_for_something_else_is_told_to_be_quoted)
         report_free(report);
     }
 }
+
+TEST(what_stands_before_the_host_of_a_url_is_not_shown)
+{
+    static const struct {
+        const char *line, *shown;
+    } rows[] = {
+        {"a: \"redis://joe:pa@ss@h:1/0\" # x@y", "a: \"redis://*********@h:1/0\" # x@y"},
+        {"a: redis://:\xc3\xa9@h, b: http://u:p@h", "a: redis://**@h, b: http://***@h"},
+        {"a: http://h/@x", "a: http://**@x"}, /* nobody wants to know */
+        {"a: http://h, b: c@d", "a: http://h, b: c@d"},
+        {"a: x@y://", "a: x@y://"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct report *report = report_new();
+        report_know(report, "f", bytes_of(rows[i].line));
+        report_add(report, (struct mark){"f", 1, 1}, NULL, "wrong");
+        char *text = report_text(report);
+        EXPECT(strstr(text, rows[i].shown));
+        free(text);
+        report_free(report);
+    }
+}

@@ -72,6 +72,12 @@ static inline bool fake_is_address(const char *text)
     return strchr(text, ':') != NULL;
 }
 
+static inline bool fake_is_store_url(const char *text, char ret_words[256])
+{
+    strcpy(ret_words, "no such scheme");
+    return strncmp(text, "redis://", 8) == 0;
+}
+
 static inline bool fake_is_match(const char *host, const char *path, const char *prefix,
                                  char ret_words[256])
 {
@@ -119,6 +125,7 @@ static inline struct fake_source fake_source_of(const struct fake_file *files)
                    .is_endpoint = fake_is_address,
                    .is_key = fake_is_key,
                    .judge_servers = fake_judge_servers,
+                   .is_store_url = fake_is_store_url,
                    .is_match = fake_is_match},
         .files = files,
     };

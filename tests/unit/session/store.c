@@ -74,7 +74,7 @@ static void open_by_hand(enum store_fail fail)
     parent_worker.log = &log;
     settings.fail = fail;
     EXPECT(store_new(&settings, NULL, &store, words) == 0);
-    body_unref(store->body);
+    store_body_unref(store->body);
     by_hand = (struct store_body){.backend = &backend_by_hand};
     atomic_init(&by_hand.references, 1);
     breaker_init(&by_hand.breaker, BREAKER_FAILURES, BREAKER_REST_USEC);

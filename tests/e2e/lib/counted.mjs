@@ -22,7 +22,11 @@ function serve () {
     socket.on('data', hear).on('end', () => socket.end()).on('error', () => {})
   })
   server.listen({ port: Number(process.argv[3]), host: '127.0.0.1', backlog: 4096 }, () => process.send({ port: server.address().port }))
-  process.on('message', () => process.send({ times }))
+  // How late this process was heard by the machine, at most: so much closer together may come what was sent at an even rate.
+  let lag = 0
+  let due = Date.now()
+  setInterval(() => { lag = Math.max(lag, Date.now() - due - 5); due = Date.now() }, 5)
+  process.on('message', () => process.send({ times, lag }))
   process.on('disconnect', () => process.exit())
 }
 
@@ -37,7 +41,8 @@ export class Counted {
   }
 
   #hear () { return new Promise(resolve => this.child.once('message', resolve)) }
-  async times () { const heard = this.#hear(); this.child.send('times'); return (await heard).times }
+  async report () { const heard = this.#hear(); this.child.send('times'); return heard }
+  async times () { return (await this.report()).times }
   async kill () { this.child.kill('SIGKILL'); await this.exit }
   async stop () { this.child.disconnect(); await this.exit }
 }

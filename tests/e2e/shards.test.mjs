@@ -56,6 +56,29 @@ test('every room\'s members sit in its set, balanced inside it; larger sets for 
   }
   await finish(t, wires)
 })
+test('10 servers become 11: of 10,000 rooms with sets of two about 2/11 change, each to include the new one, and by the binary that serves', async () => {
+  const rooms = 10000
+  const t = await Turnout.start(config(10, 'key: path.room, servers: 2'))
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 })
+  const ask = room => new Promise((resolve, reject) => http.get({ socketPath: t.admin.slice(5), path: `/api/v1/shards?route=rooms&key=room-${room}`, agent }, answer => {
+    let text = ''
+    answer.on('data', data => { text += data }).on('end', () => resolve(JSON.parse(text).servers))
+  }).on('error', reject))
+  const all = async () => {
+    const sets = []
+    for (let from = 0; from < rooms; from += 500) sets.push(...await Promise.all(Array.from({ length: 500 }, (_, i) => ask(from + i))))
+    return sets
+  }
+  const before = await all()
+  t.write(config(11, 'key: path.room, servers: 2'))
+  assert.equal(t.command('reload').code, 0)
+  const now = await all()
+  const changed = now.filter((set, i) => !set.every(name => before[i].includes(name)))
+  assert.ok(changed.length > rooms * (2 / 11 - 0.02) && changed.length < rooms * (2 / 11 + 0.05), `${changed.length}`)
+  for (const set of changed) assert.ok(set.includes(`chat/${echoes[10].address}`))
+  agent.destroy()
+  await t.stop()
+})
 test('with a hashing balancer the same user of a room has the same server of the set', async () => {
   const t = await Turnout.start(config(10, 'key: path.room, servers: 3', 'balance: rendezvous, hash: cookie.uid, '))
   const wires = []

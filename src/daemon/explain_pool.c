@@ -3,6 +3,7 @@
 #include "balance/mix.h"
 #include "balance/subset.h"
 #include "base/check.h"
+#include "daemon/explain_sticky.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -117,6 +118,7 @@ void explain_pools(const struct snapshot *snapshot, const struct route *route,
 
     if (route->shard_key.kind)
         say_key("shard", settings->shard.key, &route->shard_key, facts);
+    explain_sticky(snapshot, route, facts);
     for (size_t i = 0; i < settings->share_count; i++)
         sum += settings->shares[i].weight;
     for (size_t i = 0; i < settings->share_count; i++)

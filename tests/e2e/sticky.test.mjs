@@ -1,9 +1,13 @@
 // Who came before goes there again: by our cookie, a parameter, what the application gives out, the client's network.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
+import os from 'node:os'
+import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { Wire, acceptFor, plain, request } from './lib/raw.mjs'
-import { Turnout, freePort, until } from './lib/turnout.mjs'
+import { Turnout, binary, freePort, until } from './lib/turnout.mjs'
 
 // Says who it is and what it was told; gives out what it is asked for; takes WebSocket handshakes.
 class Server {
@@ -332,10 +336,7 @@ routes: [ { match: { prefix: /q }, pools: [ { pool: stable, weight: 50 }, { pool
 
 test('where no request is seen only the source can decide, and the configuration says so', async () => {
   const port = await freePort()
-  const { spawnSync } = await import('node:child_process')
-  const { mkdtempSync, rmSync, writeFileSync } = await import('node:fs')
-  const { binary } = await import('./lib/turnout.mjs')
-  const dir = mkdtempSync('/tmp/turnout-e2e-')
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'turnout-e2e-'))
   const check = (sticky, more = '', match = '{ host: x.example }') => {
     writeFileSync(`${dir}/t.yaml`, `listeners: [ { listen: 127.0.0.1:${port}, tls: { mode: passthrough } } ]\npools: { main: { servers: [ 127.0.0.1:9 ] } }\nroutes: [ { match: ${match}, pool: main, sticky: ${sticky} } ]\n${more}`)
     return spawnSync(binary, ['check', `${dir}/t.yaml`], { encoding: 'utf8' })
@@ -346,5 +347,29 @@ test('where no request is seen only the source can decide, and the configuration
   assert.equal(check('{ source: 24 }').status, 0)
   const many = check('{ source: 24 }', `sticky_keys: [ ${Array.from({ length: 17 }, (_, i) => `a-secret-with-number-${i}`).join(', ')} ]\n`)
   assert.match(many.stderr, /sticky_keys: more than 16 keys/)
+  rmSync(dir, { recursive: true })
+})
+
+test('explain opens a cookie, and says what names a session', async () => {
+  const t = await Turnout.start(config('{ cookie: turnout }', 'sticky_keys: [ a-secret-of-the-tests ]\n'))
+  const first = await get(t.port)
+  const explain = cookie => spawnSync(binary, ['explain', t.file, `http://127.0.0.1:${t.port}/`, ...(cookie ? ['--header', `Cookie: ${cookie}`] : [])], { encoding: 'utf8' }).stdout
+  assert.match(explain(), /sticky +by a cookie of ours, turnout\n +this request has none: new, any server/)
+  const server = servers.find(s => s.name === first.server)
+  assert.match(explain(pair(first.cookies[0])), new RegExp(`its cookie says main/${server.address}, set at 20[^ ]+: valid`))
+  assert.match(explain('turnout=forged'), /not one of ours, too old or changed: invalid, any server/)
+  await t.stop()
+})
+
+test('every example of sticky.md is loaded', () => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'turnout-e2e-'))
+  for (const name of ['new', 'old']) writeFileSync(path.join(dir, `${name}.key`), `the ${name} secret of the operator\n`)
+  const examples = [...readFileSync(new URL('../../docs/sticky.md', import.meta.url), 'utf8').matchAll(/```yaml\n([^]*?)```/g)].map(m => m[1])
+  assert.ok(examples.length >= 2)
+  for (const example of examples) {
+    writeFileSync(path.join(dir, 't.yaml'), example)
+    const done = spawnSync(binary, ['check', path.join(dir, 't.yaml')], { encoding: 'utf8', env: { ...process.env, STICKY_KEY: 'from the environment of it' } })
+    if (!/no store of that kind/.test(done.stderr)) assert.equal(done.status, 0, done.stderr)
+  }
   rmSync(dir, { recursive: true })
 })

@@ -137,7 +137,7 @@ static void draw_session(struct recall *r)
 
 void recall_begin(struct recall *r, struct connection *c, const struct sticky_ask *ask)
 {
-    *r = (struct recall){0};
+    *r = (struct recall){.is_found = true};
     c->trail.sticky = OUTCOME_none;
     if (!c->route->sticky.settings)
         return;

@@ -280,8 +280,8 @@ static void read_what(struct form *form, struct what *what)
     form_flag(form, "node", &is_node);
     if (count + is_node != 1)
         form_complain(form, "server", what_to_do, "%s",
-                      count + is_node ? "that is more than one thing to drain"
-                                      : "nothing is named that could be drained");
+                      (count + is_node) ? "that is more than one thing to drain"
+                                        : "nothing is named that could be drained");
 }
 
 static json_t *refuse_start(struct call *call, int error)

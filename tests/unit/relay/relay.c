@@ -420,6 +420,30 @@ TEST(a_lifetime_ends_also_what_is_busy)
     end();
 }
 
+TEST(a_lifetime_ends_behind_the_frame_that_is_under_way)
+{
+    struct relay_opts opts = usual();
+
+    opts.lifetime_usec = 5 * SECOND;
+    setup(opts);
+    fake_input(SERVER, "\x81\x02h");
+    pass(5 * SECOND + 1000);
+    EXPECT(!relay_is_over(relay) && heard(CLIENT, "\x81\x02h"));
+    fake_input(SERVER, "i" SERVER_HI);
+    turn();
+    EXPECT(over_for(REASON_LIFETIME) && heard(CLIENT, "i"));
+    EXPECT(relay_lane_is_aligned(relay, 1) && relay_lane_is_aligned(relay, 0));
+    end();
+
+    setup(opts);
+    fake_input(SERVER, "\x81\x02h");
+    pass(5 * SECOND + 1000);
+    pass(RELAY_PATIENCE_USEC + 2000);
+    EXPECT(over_for(REASON_LIFETIME)); /* it has waited long enough */
+    EXPECT(!relay_lane_is_aligned(relay, 1) && relay_lane_is_aligned(relay, 0));
+    end();
+}
+
 TEST(without_limits_it_lives_for_ever)
 {
     setup((struct relay_opts){.idle_usec = FOREVER, .fin_usec = FOREVER, .lifetime_usec = FOREVER});

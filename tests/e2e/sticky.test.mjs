@@ -2,49 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { Wire, acceptFor, plain, request } from './lib/raw.mjs'
+import { Wire, request } from './lib/raw.mjs'
+import { Server, get, pair, shake } from './lib/sticky.mjs'
 import { Turnout, binary, freePort, until } from './lib/turnout.mjs'
-
-// Says who it is and what it was told; gives out what it is asked for; takes WebSocket handshakes.
-class Server {
-  static async start (name, port = 0) {
-    const s = new Server()
-    s.name = name
-    s.status = 200
-    s.asked = 0
-    s.sockets = new Set()
-    s.http = http.createServer({ keepAlive: true }, (req, res) => {
-      s.asked++
-      const gives = req.headers['x-give']
-      if (gives) for (const line of gives.split('|')) res.appendHeader(line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1))
-      const body = JSON.stringify({ server: name, headers: req.headers })
-      res.writeHead(s.status, { 'X-Server': name, 'Content-Length': Buffer.byteLength(body) })
-      res.end(body)
-    })
-    s.http.on('connection', socket => { s.sockets.add(socket); socket.on('close', () => s.sockets.delete(socket)).on('error', () => {}) })
-    s.http.on('upgrade', (req, socket) => {
-      s.asked++
-      s.upgrade = req.headers
-      socket.on('end', () => socket.end())
-      const gives = req.headers['x-give'] ? req.headers['x-give'].split('|').map(l => l.replace('=', ': ') + '\r\n').join('') : ''
-      socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Server: ${name}\r\n${gives}Sec-WebSocket-Accept: ${acceptFor(req.headers['sec-websocket-key'])}\r\n\r\n`)
-    })
-    await new Promise(resolve => s.http.listen(port, '127.0.0.1', resolve))
-    s.port = s.http.address().port
-    s.address = `127.0.0.1:${s.port}`
-    return s
-  }
-
-  async stop () {
-    const closed = new Promise(resolve => this.http.close(resolve))
-    for (const socket of this.sockets) socket.destroy()
-    await closed
-  }
-}
 
 let servers
 before(async () => { servers = await Promise.all(['a', 'b', 'c'].map(name => Server.start(name))) })
@@ -55,28 +18,6 @@ pools: { main: { balance: round_robin, servers: [ ${servers.map(s => s.address).
 routes: [ { match: { prefix: / }, pool: main, sticky: ${sticky} } ]
 ${more}`
 
-// One request on a connection of its own, unless `wire` is given: { status, fields, server, headers, cookies }.
-async function get (port, { path = '/', extra = '', wire, localAddress } = {}) {
-  const own = wire ?? await Wire.connect(port, { localAddress })
-  own.send(plain(path, extra))
-  const answer = await own.head()
-  const body = (await own.take(Number(answer.fields['content-length'] ?? 0))).toString()
-  if (!wire) own.close()
-  answer.server = answer.fields['x-server']
-  try { answer.headers = JSON.parse(body).headers } catch { answer.body = body }
-  answer.cookies = answer.head.split('\r\n').filter(l => /^set-cookie:/i.test(l)).map(l => l.slice(l.indexOf(':') + 2))
-  return answer
-}
-async function shake (port, { path = '/', extra = '' } = {}) {
-  const wire = await Wire.connect(port)
-  wire.send(request(path, { extra }))
-  const answer = await wire.head()
-  answer.cookies = answer.head.split('\r\n').filter(l => /^set-cookie:/i.test(l)).map(l => l.slice(l.indexOf(':') + 2))
-  wire.close()
-  answer.server = answer.fields['x-server']
-  return answer
-}
-const pair = line => line.split(';')[0]
 const words = t => t.events.filter(e => e.event === 'request' || e.event === 'open' || e.event === 'refused').map(e => e.sticky)
 const lastWord = async (t, count) => { await until(() => words(t).length >= count, `${count} lines`); return words(t).at(-1) }
 
@@ -119,7 +60,7 @@ test('the 101 sets it too, and /connections/N says what became of the session', 
 test('requests of one client connection are decided one by one', async () => {
   const t = await Turnout.start(config('{ cookie: turnout }'))
   const cookies = []
-  for (const s of servers) { const a = await get(t.port); cookies.push([a.server, pair(a.cookies[0])]); assert.ok(s) }
+  for (let i = 0; i < 3; i++) { const a = await get(t.port); cookies.push([a.server, pair(a.cookies[0])]) }
   const wire = await Wire.connect(t.port)
   for (let i = 0; i < 30; i++) {
     const [server, cookie] = cookies[(i * 7) % 3]
@@ -369,7 +310,7 @@ test('every example of sticky.md is loaded', () => {
   for (const example of examples) {
     writeFileSync(path.join(dir, 't.yaml'), example)
     const done = spawnSync(binary, ['check', path.join(dir, 't.yaml')], { encoding: 'utf8', env: { ...process.env, STICKY_KEY: 'from the environment of it' } })
-    if (!/no store of that kind/.test(done.stderr)) assert.equal(done.status, 0, done.stderr)
+    assert.equal(done.status, 0, done.stderr)
   }
   rmSync(dir, { recursive: true })
 })

@@ -291,6 +291,20 @@ test('what was set by hand stays over answers, and other tunnels stay with it', 
   wire.close()
   await t.stop(); await dns.stop(); await servers.stop()
 })
+test('found servers are checked like any other, from the moment they are found', async () => {
+  const servers = await echoes('127.0.0.2')
+  const dns = await Dns.start({ 'chat.test': { A: ['127.0.0.2'], ttl: 1 } })
+  const t = await Turnout.start(byName(dns, servers.port, ', health: { tcp: { interval: 100ms, fast_interval: 100ms, rise: 1, fall: 1 } }'))
+  const [one, other] = ['127.0.0.2', '127.0.0.9'].map(a => `${a}:${servers.port}`)
+  await becomes(t, [one])
+  await until(() => t.server(one).check === 'up', 'the first is up')
+  dns.answers['chat.test'] = { A: ['127.0.0.2', '127.0.0.9'], ttl: 1 } // nobody listens there
+  await becomes(t, [one, other])
+  await until(() => t.server(other).check === 'down', 'the second is down')
+  assert.equal(t.server(one).check, 'up')
+  for (let i = 0; i < 6; i++) assert.equal((await ask(t)).body, '127.0.0.2')
+  await t.stop(); await dns.stop(); await servers.stop()
+})
 test('explain asks nobody, and says so', async () => {
   const dns = await Dns.start({})
   const t = await Turnout.start(byName(dns, 9001))

@@ -280,10 +280,6 @@ static void load_guard(struct loader *loader, const struct tree *map, struct rou
         complain_at(loader, mark_of(map, tree_find(map, "pong") ? "pong" : "ping"),
                     "write ping: 30s, pong: 10s",
                     "guard.pong must be shorter than ping, so that one is under way at a time");
-    if (guard->close_at_expiry && !route->access.has_jwt)
-        complain_at(loader, mark_of(map, "close_at_expiry"),
-                    "add access: { jwt: { keys: { file: PATH } } }",
-                    "guard.close_at_expiry: the route asks for no token");
 }
 
 void policy_load_route(struct loader *loader, const struct tree *element,

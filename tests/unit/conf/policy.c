@@ -176,9 +176,7 @@ TEST(errors_of_guards)
     expect_errors(
         ROUTE("    guard: { ping: 10s, pong: 10s, close_at_expiry: yes }\n"),
         "f:5:31 guard.pong must be shorter than ping, so that one is under way at a time | "
-        "write ping: 30s, pong: 10s\n"
-        "f:5:53 guard.close_at_expiry: the route asks for no token | add access: { jwt: { "
-        "keys: { file: PATH } } }\n");
+        "write ping: 30s, pong: 10s\n");
     expect_errors(
         ROUTE("    guard: { pong: 1s }\n"),
         "f:5:20 guard.pong: there is no ping to be answered | add ping: 30s, or leave pong "

@@ -80,7 +80,6 @@ static const char contract[] =
     "  - match: { path: \"/rooms/{room}\" }\n"
     "    name: rooms\n"
     "    pool: chat\n"
-    "    access: { jwt: { keys: secret } }\n"
     "    shard: { key: path.room, servers: 2, larger: [ { match: \"vip-*\", servers: 4 } ], "
     "on_move: leave }\n"
     "    sticky: { cookie: turnout, store: sessions }\n"

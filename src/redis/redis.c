@@ -4,7 +4,6 @@
  * oldest slot. */
 #include "redis/redis.h"
 
-#include "net/dial.h"
 #include "redis/command.h"
 #include "redis/sentinel.h"
 
@@ -42,8 +41,8 @@ struct redis {
     struct flow flow;
     struct redis_opts opts;
     struct sentinel sentinel;
-    struct dial dial;
-    struct endpoint place;
+    struct place_visit visit;
+    struct redis_place place;
     struct stream stream;
     struct redis_reader *reader;
     struct buf out;
@@ -245,12 +244,9 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static void begin_dial(struct redis *r)
+static void begin_visit(struct redis *r)
 {
-    const struct dial_opts opts = {.limit_usec = r->opts.connect_usec,
-                                   .path = r->place.is_unix ? &r->place.path : NULL};
-
-    dial_start(&r->dial, &r->flow, &r->place.address, &opts, &r->stream);
+    place_visit_start(&r->visit, &r->flow, &r->place, r->opts.connect_usec, &r->stream);
 }
 
 static enum next rest(struct redis *r)
@@ -264,7 +260,7 @@ static enum next rest(struct redis *r)
     }
     if (!r->opts.target->is_sentinel) {
         r->place = r->opts.target->place[0];
-        begin_dial(r);
+        begin_visit(r);
         return flow_goto(&r->flow, STEP_connect_to);
     }
     r->sentinel.target = r->opts.target;
@@ -280,7 +276,7 @@ static enum next locate(struct redis *r)
     if (r->sentinel.flow.reason != REASON_DONE)
         return give_up(r, r->sentinel.words ? r->sentinel.words : "out of memory");
     r->place = r->sentinel.master;
-    begin_dial(r);
+    begin_visit(r);
     return NEXT;
 }
 
@@ -314,21 +310,12 @@ static int write_greeting(struct redis *r)
     return error;
 }
 
-/* Never the errno of a peer: what it means. */
-static const char *words_of_dial(enum reason reason)
-{
-    return reason == REASON_CONNECT_TOO_SLOW ? "it does not accept connections in time"
-           : reason == REASON_CONNECT_REFUSED
-               ? "it refuses connections"
-               : "no connection to it can be made: descriptors, ports or memory are short";
-}
-
 static enum next connect_to(struct redis *r)
 {
-    if (!flow_is_over(&r->dial.flow))
-        return flow_wait_child(&r->flow, &r->dial.flow);
-    if (r->dial.flow.reason != REASON_DONE)
-        return give_up(r, words_of_dial(r->dial.flow.reason));
+    if (!flow_is_over(&r->visit.flow))
+        return flow_wait_child(&r->flow, &r->visit.flow);
+    if (r->visit.flow.reason != REASON_DONE)
+        return give_up(r, r->visit.words);
     flow_adopt(&r->flow, &r->stream.source, REASON_DONE);
     buf_init(&r->out, OUT_MAX_BYTES);
     if (redis_reader_new(r->opts.reply_max_bytes, &r->reader) || write_greeting(r))

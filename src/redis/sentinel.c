@@ -46,22 +46,20 @@ static int write_question(struct sentinel *s)
 
 static enum next choose(struct sentinel *s)
 {
-    const struct dial_opts opts = {.limit_usec = s->limit_usec};
-
     if (s->tried >= s->target->count)
         return flow_leave(&s->flow, REASON_CONNECT_REFUSED);
     if (write_question(s))
         return flow_leave(&s->flow, REASON_NO_MEMORY);
     s->until_usec = now_of(&s->flow) + s->limit_usec;
-    dial_start(&s->dial, &s->flow, &s->target->place[s->first].address, &opts, &s->stream);
+    place_visit_start(&s->visit, &s->flow, &s->target->place[s->first], s->limit_usec, &s->stream);
     return NEXT;
 }
 
 static enum next connect_to(struct sentinel *s)
 {
-    if (!flow_is_over(&s->dial.flow))
-        return flow_wait_child(&s->flow, &s->dial.flow);
-    if (s->dial.flow.reason != REASON_DONE)
+    if (!flow_is_over(&s->visit.flow))
+        return flow_wait_child(&s->flow, &s->visit.flow);
+    if (s->visit.flow.reason != REASON_DONE)
         return try_next(s, "no Sentinel is reached");
     flow_adopt(&s->flow, &s->stream.source, REASON_DONE);
     return NEXT;
@@ -70,19 +68,18 @@ static enum next connect_to(struct sentinel *s)
 /* A list of two texts, the address and the port. */
 static bool read_master(struct sentinel *s, const struct redis_reply *reply)
 {
-    char text[80];
+    char text[PLACE_NAME_MAX + 16];
 
     if (redis_reply_count(reply) != 2)
         return false;
     struct bytes host = redis_reply_text(redis_reply_at(reply, 0));
     struct bytes port = redis_reply_text(redis_reply_at(reply, 1));
     bool is_v6 = host.len && memchr(host.at, ':', host.len);
-    if (!host.len || host.len > 48 || port.len > 5)
+    if (!host.len || host.len >= PLACE_NAME_MAX || port.len > 5)
         return false;
     snprintf(text, sizeof text, is_v6 ? "[%.*s]:%.*s" : "%.*s:%.*s", (int)host.len,
              (const char *)host.at, (int)port.len, (const char *)port.at);
-    s->master.is_unix = false;
-    return address_parse(text, &s->master.address) == 0;
+    return redis_place_parse(bytes_of(text), 0, &s->master);
 }
 
 static enum next judge(struct sentinel *s, struct redis_reply *take_reply)
@@ -95,7 +92,7 @@ static enum next judge(struct sentinel *s, struct redis_reply *take_reply)
         return flow_leave(&s->flow, REASON_DONE);
     return try_next(s, is_nil           ? "no Sentinel knows a master of that name"
                        : wants_password ? "the Sentinels want a password, and none is said to them"
-                                        : "the Sentinels do not say an address in numbers");
+                                        : "the Sentinels say no address");
 }
 
 static enum next ask(struct sentinel *s)

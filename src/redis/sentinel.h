@@ -1,7 +1,6 @@
 /* Who is master, asked of Sentinels one after another, as a child flow. */
 #pragma once
 
-#include "net/dial.h"
 #include "redis/reply.h"
 #include "redis/target.h"
 
@@ -11,12 +10,12 @@ struct sentinel {
     const struct redis_target *target;
     uint64_t limit_usec; /* for each of them */
     unsigned first;      /* whom to ask first: who knew it last time */
-    struct endpoint master;
+    struct redis_place master;
     const char *words;
     /* its own */
     unsigned tried;
     uint64_t until_usec;
-    struct dial dial;
+    struct place_visit visit;
     struct stream stream;
     struct redis_reader *reader;
     struct buf out;

@@ -111,32 +111,16 @@ static bool read_secrets(struct reading *r, struct bytes *authority)
     return true;
 }
 
-/* "host", "host:port", "[::1]:port" */
-static bool read_place(struct reading *r, struct bytes text, unsigned port)
+static bool read_place(struct reading *r, struct bytes text, uint16_t port)
 {
-    static const char local[] = "localhost";
     struct redis_target *target = r->target;
-    struct bytes host = text, number = {0};
-    char words[96];
 
-    const uint8_t *colon = text.len ? memrchr(text.at, ':', text.len) : NULL;
-    if (colon && text.at[text.len - 1] != ']') {
-        host = bytes_slice(text, 0, (size_t)(colon - text.at));
-        number = bytes_from(text, host.len + 1);
-        if (!read_number(number, 65535, &port) || !port)
-            return complain(r, "the port behind the host is none: 1 to 65535");
-    }
-    if (bytes_equal_nocase(host, bytes_of(local)))
-        host = bytes_of("127.0.0.1");
     if (target->count == REDIS_PLACES_MAX)
         return complain(r, "16 Sentinels are the most");
-    int len = snprintf(words, sizeof words, "%.*s:%u", (int)(host.len < 64 ? host.len : 64),
-                       (const char *)host.at, port);
-    struct endpoint *place = &target->place[target->count++];
-    if (!host.len || len < 0 || address_parse(words, &place->address))
-        return complain(r, "the host must be an address in numbers, such as 127.0.0.1 or [::1]");
-    place->is_unix = false;
-    return true;
+    if (redis_place_parse(text, port, &target->place[target->count++]))
+        return true;
+    return complain(r,
+                    "the host is none: write a name, 127.0.0.1 or [::1], with or without a :PORT");
 }
 
 static bool read_db(struct reading *r, struct bytes text)
@@ -157,7 +141,7 @@ static bool read_server(struct reading *r)
 static bool read_socket(struct reading *r)
 {
     struct bytes path = cut(&r->left, '?'), key = bytes_of("db=");
-    struct endpoint *place = &r->target->place[r->target->count++];
+    struct endpoint *place = &r->target->place[r->target->count++].endpoint;
 
     if (!read_secrets(r, &path))
         return false;

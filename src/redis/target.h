@@ -7,7 +7,7 @@
  * User and password (percent-encoded where need be) are the server's, never a Sentinel's. */
 #pragma once
 
-#include "net/address.h"
+#include "redis/place.h"
 
 #define REDIS_PLACES_MAX 16
 #define REDIS_NAME_MAX   128
@@ -16,7 +16,7 @@
 struct redis_target {
     bool is_sentinel;
     unsigned count; /* of places: Sentinels, or the one server */
-    struct endpoint place[REDIS_PLACES_MAX];
+    struct redis_place place[REDIS_PLACES_MAX];
     char master[REDIS_NAME_MAX]; /* as Sentinels call it */
     char user[REDIS_NAME_MAX];   /* "": the default one */
     char password[REDIS_SECRET_MAX];

@@ -17,8 +17,8 @@ static bool is_at(unsigned number, const char *text)
 {
     char words[ADDRESS_TEXT_BYTES];
 
-    return !target.place[number].is_unix &&
-           strcmp(address_write(&target.place[number].address, words), text) == 0;
+    return !target.place[number].endpoint.is_unix &&
+           strcmp(address_write(&target.place[number].endpoint.address, words), text) == 0;
 }
 
 TEST(one_server)
@@ -30,7 +30,6 @@ TEST(one_server)
         {"redis://127.0.0.1:6379/0", "127.0.0.1:6379", 0},
         {"redis://127.0.0.1", "127.0.0.1:6379", 0},
         {"redis://127.0.0.1/", "127.0.0.1:6379", 0},
-        {"redis://localhost:7000/15", "127.0.0.1:7000", 15},
         {"redis://[::1]/3", "[::1]:6379", 3},
         {"redis://[2001:db8::1]:1/3", "[2001:db8::1]:1", 3},
     };
@@ -50,11 +49,20 @@ TEST(user_and_password)
     EXPECT(!target.user[0] && !strcmp(target.password, "a@b:c"));
 }
 
+TEST(a_name)
+{
+    EXPECT(parses("redis://redis.internal:7000/2"));
+    EXPECT(!strcmp(target.place[0].name, "redis.internal") && target.place[0].port == 7000);
+    EXPECT(parses("redis+sentinel://s-1,s_2:5/m") && target.count == 2);
+    EXPECT(!strcmp(target.place[1].name, "s_2") && target.place[1].port == 5 &&
+           target.place[0].port == 26379);
+}
+
 TEST(a_socket)
 {
     EXPECT(parses("redis+unix:///run/redis.sock?db=2"));
-    EXPECT(target.place[0].is_unix && target.db == 2);
-    EXPECT(!strcmp(target.place[0].path.sun_path, "/run/redis.sock"));
+    EXPECT(target.place[0].endpoint.is_unix && target.db == 2);
+    EXPECT(!strcmp(target.place[0].endpoint.path.sun_path, "/run/redis.sock"));
     EXPECT(parses("redis+unix:///r") && target.db == 0 && !target.password[0]);
     EXPECT(parses("redis+unix://:pw@/r") && !strcmp(target.password, "pw"));
 }
@@ -77,7 +85,6 @@ TEST(what_is_wrong_is_said_without_secrets)
         "rediss://127.0.0.1",
         "redis://",
         "redis:///0",
-        "redis://redis.internal:6379/0",
         "redis://127.0.0.1:0/0",
         "redis://127.0.0.1:65536",
         "redis://127.0.0.1:x",
@@ -89,7 +96,9 @@ TEST(what_is_wrong_is_said_without_secrets)
         "redis://s3cret:@127.0.0.1/0",
         "redis://joe:s3cret%4@127.0.0.1/0",
         "redis://joe:s3cret%00@127.0.0.1/0",
-        "redis://joe:s3cret@nowhere/0",
+        "redis://joe:s3cret@no where/0",
+        "redis://joe:s3cret@1.2.3/0",
+        "redis://joe:s3cret@-x/0",
         "redis+sentinel://127.0.0.1:1",
         "redis+sentinel://127.0.0.1:1/",
         "redis+sentinel:///m",

@@ -111,6 +111,13 @@ static int add_member(struct members *members, const struct members_spec *whole,
     member->spec.weight = spec->weight ? spec->weight : 1;
     if (!member->server)
         return -ENOMEM;
+    members->seat[members->count] = (struct seat){
+        .server = member->server,
+        .max_connections = spec->max_connections,
+        .weight = (uint16_t)member->spec.weight,
+        .is_backup = spec->is_backup,
+    };
+    members->backups += spec->is_backup;
     *slot = (uint16_t)++members->count;
     return 0;
 }
@@ -126,7 +133,8 @@ int members_new(const struct members_spec *spec, struct members **ret_members)
     atomic_init(&members->references, 1);
     members->balancer = spec->balancer;
 
-    int error = slots_make(&members->slots, spec->count);
+    members->seat = calloc(spec->count + 1, sizeof *members->seat);
+    int error = members->seat ? slots_make(&members->slots, spec->count) : -ENOMEM;
     for (size_t i = 0; !error && i < spec->count; i++)
         error = add_member(members, spec, &spec->member[i]);
     if (!error)
@@ -173,6 +181,7 @@ struct members *members_unref(struct members *members)
     for (size_t i = 0; i < members->count; i++)
         server_unref(members->member[i].server);
     free(members->slots.at);
+    free(members->seat);
     free(members);
     return NULL;
 }

@@ -24,10 +24,10 @@ struct look {
     size_t wanted; /* index; SIZE_MAX: none */
 };
 
-static bool was_tried(const struct pool_ask *ask, const struct server *server)
+static bool was_tried(const struct pool_ask *ask, uint64_t id)
 {
     for (uint32_t i = 0; ask->tried && i < ask->tried->count; i++)
-        if (ask->tried->id[i] == server->id)
+        if (ask->tried->id[i] == id)
             return true;
     return false;
 }
@@ -41,39 +41,74 @@ static bool is_wanted_by_operator(const struct server *server)
 }
 
 /* With so few well, the checks are more likely wrong than the servers. */
-static bool is_panic(const struct look *look, size_t usable, size_t primaries)
+static bool is_panic(const struct look *look, size_t usable)
 {
-    return usable * 100 < (uint64_t)look->pool->policy.panic_percent * primaries;
+    uint64_t primaries = look->members->count - look->members->backups;
+
+    return usable * 100 < look->pool->policy.panic_percent * primaries;
 }
 
-/* Sets is_open of all that are usable. Returns how many. */
-static size_t look_at_health(const struct look *look)
+/* Everything that a choice depends on, read once: is_open of all that are usable. Returns how many
+ * of them are no backups. The load of `active` is sequentially consistent for waiters.c. */
+static size_t look_at_servers(const struct look *look)
 {
-    size_t primaries = 0, usable = 0, usable_backups = 0;
+    size_t usable = 0;
 
     for (size_t i = 0; i < look->members->count; i++) {
-        const struct member *member = &look->members->member[i];
-        look->of[i].is_open = server_is_usable(member->server, look->ask->now_usec);
-        primaries += !member->spec.is_backup;
-        usable += !member->spec.is_backup && look->of[i].is_open;
-        usable_backups += member->spec.is_backup && look->of[i].is_open;
+        const struct seat *seat = &look->members->seat[i];
+        const struct server *server = seat->server;
+        look->of[i] = (struct candidate){
+            .id = server->id,
+            .active = atomic_load(&server->active),
+            .weight = seat->weight,
+            .latency_usec = atomic_load_explicit(&server->latency_usec, memory_order_relaxed),
+            .is_open = server_is_usable(server, look->ask->now_usec),
+        };
+        usable += look->of[i].is_open && !seat->is_backup;
     }
-    bool panics = is_panic(look, usable, primaries);
-    if (panics)
-        usable = 0;
+    return usable;
+}
+
+/* Returns how many are. */
+static size_t open_whoever_is_up(const struct look *look)
+{
+    size_t up = 0;
+
     for (size_t i = 0; i < look->members->count; i++) {
-        const struct member *member = &look->members->member[i];
-        if (panics && !member->spec.is_backup) {
-            look->of[i].is_open = is_wanted_by_operator(member->server);
-            usable += look->of[i].is_open;
-        }
+        const struct seat *seat = &look->members->seat[i];
+        look->of[i].is_open = is_wanted_by_operator(seat->server) && !seat->is_backup;
+        up += look->of[i].is_open;
     }
-    for (size_t i = 0; usable && i < look->members->count; i++)
-        if (look->members->member[i].spec.is_backup)
-            look->of[i].is_open = false;
-    atomic_store_explicit(&look->pool->usable, (unsigned)(usable ? usable : usable_backups),
-                          memory_order_relaxed);
-    return usable ? usable : usable_backups;
+    return up;
+}
+
+/* Returns how many are left. */
+static size_t keep_backups(const struct look *look, bool are_wanted)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < look->members->count; i++) {
+        look->of[i].is_open = look->of[i].is_open && look->members->seat[i].is_backup == are_wanted;
+        left += look->of[i].is_open;
+    }
+    return left;
+}
+
+/* Sets is_open of all that health lets serve. Returns how many. */
+static size_t look_at_health(const struct look *look)
+{
+    size_t usable = look_at_servers(look);
+
+    if (is_panic(look, usable)) {
+        size_t up = open_whoever_is_up(look);
+        usable = up;
+        if (!up)
+            look_at_servers(look);
+    }
+    if (look->members->backups)
+        usable = keep_backups(look, usable == 0);
+    atomic_store_explicit(&look->pool->usable, (unsigned)usable, memory_order_relaxed);
+    return usable;
 }
 
 static void keep_the_set(const struct look *look)
@@ -94,34 +129,23 @@ static void keep_the_set(const struct look *look)
 static void keep_the_wanted(struct look *look)
 {
     look->wanted = SIZE_MAX;
-    if (!look->ask->wanted || was_tried(look->ask, look->ask->wanted))
+    if (!look->ask->wanted || was_tried(look->ask, look->ask->wanted->id))
         return;
     for (size_t i = 0; i < look->members->count; i++)
-        if (look->members->member[i].server == look->ask->wanted &&
+        if (look->members->seat[i].server == look->ask->wanted &&
             server_is_usable(look->ask->wanted, look->ask->now_usec))
             look->wanted = i;
     for (size_t i = 0; look->wanted != SIZE_MAX && i < look->members->count; i++)
         look->of[i].is_open = i == look->wanted;
 }
 
+/* A server that was tried is known by its id. */
 static void keep_untried(const struct look *look)
 {
-    for (size_t i = 0; i < look->members->count; i++)
-        if (look->of[i].is_open && was_tried(look->ask, look->members->member[i].server))
-            look->of[i].is_open = false;
-}
+    const struct tried *tried = look->ask->tried;
 
-static void take_down(const struct look *look)
-{
-    for (size_t i = 0; i < look->members->count; i++) {
-        const struct server *server = look->members->member[i].server;
-        look->of[i] = (struct candidate){
-            .id = server->id,
-            .active = atomic_load(&server->active),
-            .weight = look->members->member[i].spec.weight,
-            .latency_usec = atomic_load_explicit(&server->latency_usec, memory_order_relaxed),
-        };
-    }
+    for (size_t i = 0; tried && tried->count && i < look->members->count; i++)
+        look->of[i].is_open = look->of[i].is_open && !was_tried(look->ask, look->of[i].id);
 }
 
 /* Who could serve this request, were there a seat: is_open is set so. False: nobody. */
@@ -129,7 +153,6 @@ static bool look_at_all(struct look *look)
 {
     bool is_any = false;
 
-    take_down(look);
     if (!look_at_health(look))
         return false;
     keep_the_set(look);
@@ -143,18 +166,18 @@ static bool look_at_all(struct look *look)
 /* --- who has room -------------------------------------------------------------------------------
  */
 
-static bool has_seat(const struct member *member, uint32_t active)
+static bool has_seat(const struct seat *seat, uint32_t active)
 {
-    return !member->spec.max_connections || active < member->spec.max_connections;
+    return !seat->max_connections || active < seat->max_connections;
 }
 
 static bool has_room(const struct look *look, size_t i)
 {
-    const struct member *member = &look->members->member[i];
+    const struct seat *seat = &look->members->seat[i];
 
-    return has_seat(member, look->of[i].active) &&
+    return has_seat(seat, look->of[i].active) &&
            (!look->ask->is_handshake ||
-            admission_has(&look->pool->policy.per_server, &member->server->admitted_nsec,
+            admission_has(&look->pool->policy.per_server, &seat->server->admitted_nsec,
                           look->ask->now_usec));
 }
 
@@ -169,7 +192,7 @@ static uint64_t roll(uint64_t random, size_t i)
 static bool is_let_off(const struct look *look, size_t i)
 {
     uint64_t whole = look->pool->policy.slow_start_usec, now = look->ask->now_usec;
-    uint64_t since = whole ? server_ramp_usec(look->members->member[i].server, now) : 0;
+    uint64_t since = whole ? server_ramp_usec(look->members->seat[i].server, now) : 0;
 
     if (!since || now >= since + whole || i == look->wanted)
         return false;
@@ -196,34 +219,34 @@ static bool look_for_room(const struct look *look)
 /* --- taking it ----------------------------------------------------------------------------------
  */
 
-static bool take_count(const struct member *member)
+static bool take_count(const struct seat *seat)
 {
-    atomic_uint *active = &member->server->active;
+    atomic_uint *active = &seat->server->active;
     unsigned taken = atomic_load(active);
 
-    if (!member->spec.max_connections) {
+    if (!seat->max_connections) {
         atomic_fetch_add(active, 1);
         return true;
     }
-    while (taken < member->spec.max_connections)
+    while (taken < seat->max_connections)
         if (atomic_compare_exchange_weak(active, &taken, taken + 1))
             return true;
     return false;
 }
 
 /* False: someone else took the last one meanwhile. */
-static bool take_seat(const struct look *look, const struct member *member)
+static bool take_seat(const struct look *look, const struct seat *seat)
 {
     const struct pool_admission *admission = &look->pool->policy.per_server;
     uint64_t now = look->ask->now_usec;
     bool counts = look->ask->is_handshake;
 
-    if (counts && !admission_take(admission, &member->server->admitted_nsec, now))
+    if (counts && !admission_take(admission, &seat->server->admitted_nsec, now))
         return false;
-    if (take_count(member))
+    if (take_count(seat))
         return true;
     if (counts)
-        admission_give_back(admission, &member->server->admitted_nsec);
+        admission_give_back(admission, &seat->server->admitted_nsec);
     return false;
 }
 
@@ -287,7 +310,7 @@ static size_t choose(const struct look *look)
         if (chosen == BALANCER_NONE)
             return SIZE_MAX;
         CHECK(chosen < members->count && look->of[chosen].is_open);
-        if (take_seat(look, &members->member[chosen]))
+        if (take_seat(look, &members->seat[chosen]))
             return chosen;
         look->of[chosen].is_open = false;
     }
@@ -311,20 +334,20 @@ static struct server *try_with(struct look *look, struct choice **ret_choice)
     }
     if (ret_choice)
         *ret_choice = remember(look, chosen);
-    return server_ref(look->members->member[chosen].server);
+    return server_ref(look->members->seat[chosen].server);
 }
 
 /* When there is no memory for candidates: not fair, but served. */
 static struct server *try_first(const struct look *look, struct choice **ret_choice)
 {
     for (size_t i = 0; i < look->members->count; i++) {
-        const struct member *member = &look->members->member[i];
-        if (was_tried(look->ask, member->server) ||
-            !server_is_usable(member->server, look->ask->now_usec) || !take_seat(look, member))
+        const struct seat *seat = &look->members->seat[i];
+        if (was_tried(look->ask, seat->server->id) ||
+            !server_is_usable(seat->server, look->ask->now_usec) || !take_seat(look, seat))
             continue;
         if (ret_choice)
             *ret_choice = NULL;
-        return server_ref(member->server);
+        return server_ref(seat->server);
     }
     return NULL;
 }
@@ -383,12 +406,11 @@ size_t pool_set(struct pool *pool, uint64_t shard_hash, uint32_t servers, uint64
     if (look.members->count > CANDIDATES_INNER)
         look.of = malloc(look.members->count * sizeof *look.of);
     if (look.of) {
-        take_down(&look);
         look_at_health(&look);
         count = subset_choose(look.of, look.members->count, shard_hash, servers, set);
     }
     for (size_t i = 0; i < count; i++)
-        ret_servers[i] = server_ref(look.members->member[set[i]].server);
+        ret_servers[i] = server_ref(look.members->seat[set[i]].server);
     if (look.of != inner)
         free(look.of);
     members_unref(look.members);

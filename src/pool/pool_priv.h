@@ -49,13 +49,22 @@ struct member {
     struct server *server;        /* counted */
 };
 
+/* What a choice reads of a member, close together. */
+struct seat {
+    struct server *server; /* as the member's */
+    uint32_t max_connections;
+    uint16_t weight;
+    bool is_backup;
+};
+
 struct members {
     uint32_t magic;
     atomic_uint references;
     const struct balancer *balancer;
     void *prepared; /* the balancer's */
     struct slots slots;
-    size_t count;
+    size_t count, backups;
+    struct seat *seat;
     struct member member[];
 };
 

@@ -63,11 +63,12 @@ static uint64_t id_of(const struct address *address)
 static struct server *server_new(struct pool_state *state, const char *pool_name,
                                  const struct address *address)
 {
-    struct server *server = calloc(1, sizeof *server);
+    struct server *server = aligned_alloc(SERVER_LINE_BYTES, sizeof *server);
     char text[ADDRESS_TEXT_BYTES];
 
     if (!server)
         return NULL;
+    memset(server, 0, sizeof *server);
     server->magic = SERVER_MAGIC;
     atomic_init(&server->references, 1);
     list_init(&server->lost);

@@ -7,6 +7,7 @@
 #include "net/address.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #define SERVER_NAME_BYTES 160
 
@@ -37,30 +38,35 @@ struct server_outcomes {
     _Atomic uint64_t wall_usec[SERVER_OUTCOMES], packed[SERVER_OUTCOMES];
 };
 
+/* A choice among thousands reads the first cache line of each, and nothing else of it. */
+#define SERVER_LINE_BYTES 64
+
 struct server {
+    _Alignas(SERVER_LINE_BYTES) uint64_t id; /* of its address alone: the same on every node */
+    atomic_uint active;                      /* seats taken: tunnels and requests in flight */
+    atomic_uint latency_usec;                /* until its answer's head, smoothed; 0: not known */
+    _Atomic uint8_t admin;                   /* enum server_admin; the main thread writes */
+    _Atomic uint8_t check;                   /* enum server_check; the main thread writes */
+    struct server_passive passive;           /* 24 bytes */
+    _Atomic uint64_t ramp_usec; /* when its slow start began, of the loops' clock; 0: it has none */
+    _Atomic uint64_t admitted_nsec; /* admission.c: what it admitted is spoken for until then */
+
     uint32_t magic;
     atomic_uint references;
     struct address address;
-    uint64_t id;                   /* of its address alone: the same on every node */
-    atomic_uint active;            /* seats taken: tunnels and requests in flight */
     _Atomic uint64_t tunnels;      /* established now */
     _Atomic uint64_t tunnels_ever; /* established since the start */
     _Atomic uint64_t requests_ever;
     _Atomic uint64_t handshakes_ever; /* asked of it, whatever it answered */
     _Atomic uint64_t failures_ever;   /* refused, too slow, or wrong before an answer */
-    _Atomic uint8_t admin;            /* enum server_admin; the main thread writes */
-    _Atomic uint8_t check;            /* enum server_check; the main thread writes */
-    struct server_passive passive;
     struct server_outcomes outcomes;
     _Atomic uint64_t drain_asked_usec; /* when an answer last asked to drain it; workers write */
     atomic_bool is_drain_told;         /* a letter about it is on its way to the main thread */
-    _Atomic uint64_t ramp_usec; /* when its slow start began, of the loops' clock; 0: it has none */
-    _Atomic uint64_t admitted_nsec; /* admission.c: what it admitted is spoken for until then */
-    atomic_uint latency_usec;       /* until its answer's head, smoothed; 0: not known */
-    struct pool_state *state;       /* counted */
-    struct list lost;               /* in the state's: no configuration names it, tunnels do */
-    char name[SERVER_NAME_BYTES];   /* "POOL/ADDRESS", as everywhere */
+    struct pool_state *state;          /* counted */
+    struct list lost;                  /* in the state's: no configuration names it, tunnels do */
+    char name[SERVER_NAME_BYTES];      /* "POOL/ADDRESS", as everywhere */
 };
+_Static_assert(offsetof(struct server, magic) <= SERVER_LINE_BYTES, "one line for a choice");
 
 struct server *server_ref(struct server *server);
 struct server *server_unref(struct server *server); /* accepts NULL, returns NULL */

@@ -1,6 +1,8 @@
 // Servers changed while tunnels run: by the API and by the commands, over reloads, with bodies that will not do.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import http from 'node:http'
+import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { frame, tunnel } from './lib/raw.mjs'
 import { Echo, Turnout, until } from './lib/turnout.mjs'
@@ -169,6 +171,44 @@ test('what was changed by hand survives a reload, until the file says something 
   t.write(configured([`{ address: ${a.address}, weight: 2 }`, `{ address: ${b.address}, weight: 5 }`, c.address])(t))
   assert.equal(t.command('reload').code, 0)
   assert.deepEqual(await weights(), { [a.address]: 2, [b.address]: 5, [c.address]: 1 })
+  await t.stop()
+})
+test('a pool that is emptied by hand refuses by name, and serves again with the next one', async () => {
+  const t = await Turnout.start(configured([a.address]))
+  const wire = await tunnel(t.port)
+  assert.equal(t.command('remove', `main/${a.address}`).code, 0)
+  await assert.rejects(tunnel(t.port), /503/)
+  await t.event(e => e.event === 'refused' && e.reason === 'NO_SERVER', 'the refusal has its reason')
+  assert.deepEqual((await ask(t, 'GET', servers)).json.servers, [])
+  assert.match((await ask(t, 'DELETE', `${servers}/${a.address}`)).json.what_to_do, /has none/)
+  assert.equal(t.command('add', `main/${b.address}`).code, 0)
+  assert.deepEqual(await handshakes(t, 2), { [b.address]: 2 })
+  await alive(wire, 'of the first one')
+  wire.close()
+  await t.stop()
+})
+test('servers that a file names are weighed by hand, too, until the file says something new of them', async () => {
+  let list
+  const t = await Turnout.start(t => {
+    list = path.join(t.dir, 'servers.txt')
+    writeFileSync(list, `${a.address}\n${b.address} weight=2\n`)
+    return `listeners: [ { listen: 127.0.0.1:${t.port} } ]\npools: { main: { servers: { file: servers.txt } } }\n`
+  })
+  const weights = async () => Object.fromEntries(Object.entries(await seen(t)).map(([k, s]) => [k, s.weight]))
+  await until(async () => Object.keys(await seen(t)).length === 2, 'the file is read')
+  assert.equal(t.command('weight', `main/${a.address}`, '7').code, 0)
+  for (const got of [await ask(t, 'POST', servers, { address: c.address }), await ask(t, 'DELETE', `${servers}/${a.address}`)]) {
+    assert.equal(got.status, 409)
+    assert.match(got.json.error, /what the file .*servers\.txt says/)
+  }
+  writeFileSync(list, `${a.address}\n${b.address} weight=2\n${c.address}\n`)
+  await until(async () => (await seen(t))[c.address], 'the third one is found')
+  assert.deepEqual(await weights(), { [a.address]: 7, [b.address]: 2, [c.address]: 1 })
+  assert.equal(t.command('reload').code, 0)
+  assert.equal((await weights())[a.address], 7)
+  writeFileSync(list, `${a.address} weight=3\n${b.address} weight=2\n`)
+  await until(async () => (await weights())[a.address] === 3, 'the file has the last word')
+  assert.deepEqual(t.status().changes, [])
   await t.stop()
 })
 test('an address of IPv6, in a path, escaped, or in the query', async () => {

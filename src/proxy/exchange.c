@@ -70,6 +70,7 @@ static void release(struct exchange *h)
     claims_free((struct claims *)(uintptr_t)h->claims);
     subrequest_free(h->auth);
     recall_done(&h->recall);
+    reach_end(&h->reach);
     transfer_done(&h->upload);
     transfer_done(&h->download);
 }

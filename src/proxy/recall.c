@@ -215,12 +215,41 @@ static enum reason hear_found(struct recall *r, struct connection *c)
     return REASON_DONE;
 }
 
+/* Another node tells the store of a Socket.IO number while its answer goes out, and the client may
+ * be faster than that: a number that is not there is asked for again, some times. */
+static bool may_be_on_its_way(struct recall *r, const struct connection *c)
+{
+    static const uint64_t later_usec[] = {5000, 20000, 50000};
+
+    if (!is_of(c, STICKY_SOCKET_IO) || r->store->ask.outcome != STORE_ABSENT ||
+        r->tries == ARRAY_LEN(later_usec))
+        return false;
+    r->again_usec = now_of(&c->flow) + later_usec[r->tries++];
+    return true;
+}
+
+static enum next wait_for_more(struct recall *r, struct connection *c)
+{
+    if (now_of(&c->flow) < r->again_usec) {
+        flow_wake_at(&c->flow, r->again_usec);
+        return flow_wait_notice(&c->flow, WITHIN(FOREVER, REASON_STORE_FAILED));
+    }
+    r->again_usec = 0;
+    if (ask_store(r, c, &r->session, STORE_FIND))
+        return flow_fail(&c->flow, REASON_NO_MEMORY);
+    return flow_wait_child(&c->flow, &r->store->ask.flow);
+}
+
 static enum next find_stored(struct recall *r, struct connection *c)
 {
+    if (r->again_usec)
+        return wait_for_more(r, c);
     if (!r->store && ask_store(r, c, &r->session, STORE_FIND))
         return flow_fail(&c->flow, REASON_NO_MEMORY);
     if (!flow_is_over(&r->store->ask.flow))
         return flow_wait_child(&c->flow, &r->store->ask.flow);
+    if (may_be_on_its_way(r, c))
+        return wait_for_more(r, c);
     enum reason why = hear_found(r, c);
     return why == REASON_DONE ? NEXT : flow_fail(&c->flow, why);
 }

@@ -53,7 +53,8 @@ TEST(what_is_put_is_found_and_may_move)
     EXPECT(find_port(1, 6) == 80 && find_port(2, 6) == 0);
     put(1, 81, 7);
     EXPECT(find_port(1, 8) == 81);
-    table = sticky_table_unref(sticky_table_ref(table));
+    EXPECT(!sticky_table_unref(sticky_table_ref(table)));
+    EXPECT(find_port(1, 9) == 81); /* one reference is left */
     sticky_table_unref(table);
 }
 

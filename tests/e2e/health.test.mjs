@@ -10,7 +10,7 @@ import tls from 'node:tls'
 import { App, Listener } from './lib/app.mjs'
 import { Told } from './lib/proxy.mjs'
 import { Wire, answer, closeFrame, frame, plain, request, tunnel } from './lib/raw.mjs'
-import { Turnout, freePort, until } from './lib/turnout.mjs'
+import { Turnout, binary, freePort, until } from './lib/turnout.mjs'
 
 const times = 'interval: 200ms, fast_interval: 50ms, rise: 2, fall: 2, timeout: 500ms'
 const one = (app, pool, more = '') => t => `listeners: [ { listen: 127.0.0.1:${t.port} } ]\npools: { main: { ${pool}, servers: [ ${[app].flat().map(a => a.address ?? a).join(', ')} ] } }\n${more}`
@@ -458,7 +458,7 @@ test('10,000 servers are asked without a crowd, and the process stays small', { 
   assert.ok(took > 8000, `10,000 in ${took} ms`)
   await until(async () => (await ask(t, 'GET', '/api/v1/servers')).json.servers.filter(s => s.check === 'up').length === 10000, 'all are up', 30000)
   const rss = t.memory('VmRSS')
-  assert.ok(rss < 150000, `${rss} KiB`)
+  assert.ok(rss < 150000 || /asan|tsan/.test(binary), `${rss} KiB`)
   await t.stop()
   await listener.stop()
 })

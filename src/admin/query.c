@@ -19,7 +19,7 @@ static uint8_t decode_one(struct bytes text, size_t at, enum query_plus plus)
     if (text.len - at < 3)
         return 0;
     int high = hex_of(text.at[at + 1]), low = hex_of(text.at[at + 2]);
-    return high < 0 || low < 0 ? 0 : (uint8_t)(high << 4 | low);
+    return (uint8_t)(high < 0 || low < 0 ? 0 : high << 4 | low);
 }
 
 bool query_decode(struct bytes text, enum query_plus plus, char *to, size_t size)

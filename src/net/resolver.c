@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
-#define RESOLVER_MAGIC  0x7265736fu
-#define ROUNDS_PER_TURN 64
-#define TRY_MSEC        2000 /* the first; c-ares doubles it for the second */
-#define TRIES           2
-#define USEC_PER_SEC    UINT64_C(1000000)
+#define RESOLVER_MAGIC    0x7265736fu
+#define ROUNDS_PER_TURN   64
+#define TRY_MSEC          2000 /* the first; c-ares doubles it for the second */
+#define TRIES             2
+#define LOCALHOST_TTL_SEC 3600
+#define USEC_PER_SEC      UINT64_C(1000000)
 
 struct resolver {
     uint32_t magic;
@@ -350,6 +351,47 @@ static void on_found(void *arg, int status, int timeouts, struct ares_addrinfo *
         question_free(question);
 }
 
+/* "localhost" and what is below it, with or without its root. */
+static bool is_localhost(const char *name)
+{
+    static const char local[] = "localhost";
+    size_t len = strlen(name), local_len = sizeof local - 1;
+
+    if (len && name[len - 1] == '.')
+        len--;
+    if (len < local_len || (len > local_len && name[len - local_len - 1] != '.'))
+        return false;
+    return bytes_equal_nocase((struct bytes){(const uint8_t *)name + len - local_len, local_len},
+                              bytes_of(local));
+}
+
+/* RFC 6761 section 6.3: nobody is asked for it. (c-ares knows that too, but loses memory where
+ * /etc/hosts has it in one family only.) */
+static void answer_localhost(struct question *question)
+{
+    for (int i = 0; i < RESOLVER_FAMILIES; i++) {
+        struct resolver_half *half = &question->family[i].half;
+        half->at = calloc(1, sizeof *half->at);
+        if (!half->at) {
+            half->error = error_of(ARES_ENOMEM, &half->words);
+            continue;
+        }
+        if (i == RESOLVER_V4) {
+            half->at->v4.sin_family = AF_INET;
+            half->at->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+            half->at->v4.sin_port = htons(question->port);
+        } else {
+            half->at->v6.sin6_family = AF_INET6;
+            half->at->v6.sin6_addr = in6addr_loopback;
+            half->at->v6.sin6_port = htons(question->port);
+        }
+        half->count = 1;
+        half->ttl_sec = LOCALHOST_TTL_SEC;
+    }
+    question->left = 0;
+    loop_post(question->resolver->loop, &question->tell);
+}
+
 struct question *resolver_ask(struct resolver *resolver, const char *name, uint16_t port,
                               resolver_fn *on_answer, void *owner)
 {
@@ -367,6 +409,10 @@ struct question *resolver_ask(struct resolver *resolver, const char *name, uint1
     task_init(&question->tell, tell);
     for (int i = 0; i < RESOLVER_FAMILIES; i++)
         question->family[i].question = question;
+    if (is_localhost(name)) {
+        answer_localhost(question);
+        return question;
+    }
     for (int i = 0; i < RESOLVER_FAMILIES; i++) {
         const struct ares_addrinfo_hints hints = {.ai_family = families[i],
                                                   .ai_flags = ARES_AI_NOSORT};

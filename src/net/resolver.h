@@ -27,12 +27,12 @@ struct resolver_answer {
 typedef void resolver_fn(void *owner, const struct resolver_answer *answer);
 
 /* servers: "127.0.0.1:53,[::1]:53" are asked and nobody else; NULL: as /etc/resolv.conf says, after
- * /etc/hosts. Both are read now, so that a reload reads them again. 0 or a negative errno. */
+ * /etc/hosts. The first is read now, so that a reload reads it again. 0 or a negative errno. */
 int resolver_new(struct loop *loop, const char *servers, struct resolver **ret_resolver);
 /* Nobody may still wait for an answer. Accepts NULL, returns NULL. */
 struct resolver *resolver_free(struct resolver *resolver);
 
-/* NULL: no memory. */
+/* `localhost` is answered without asking (RFC 6761 section 6.3). NULL: no memory. */
 struct question *resolver_ask(struct resolver *resolver, const char *name, uint16_t port,
                               resolver_fn *on_answer, void *owner);
 void question_forget(struct question *take_question); /* its owner hears nothing; accepts NULL */

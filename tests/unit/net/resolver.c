@@ -191,6 +191,35 @@ TEST(a_name_server_that_cannot_be_reached)
     finish();
 }
 
+TEST(localhost_is_known)
+{
+    static const struct {
+        const char *name;
+        bool is_local;
+    } rows[] = {{"localhost", true},
+                {"LocalHost.", true},
+                {"a.localhost", true},
+                {"notlocalhost", false},
+                {"localhost.a", false},
+                {"ocalhost", false},
+                {"", false},
+                {".", false}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        EXPECT(is_localhost(rows[i].name) == rows[i].is_local);
+    ask();
+    question_forget(question);
+    question_forget(resolver_ask(resolver, "localhost", 9001, keep_answer, &answers));
+    parent_turn();
+    EXPECT(!answers);
+    EXPECT(resolver_ask(resolver, "localhost", 9001, keep_answer, &answers) && !answers);
+    parent_turn();
+    EXPECT(answers == 1 && counts[RESOLVER_V4] == 1 && counts[RESOLVER_V6] == 1);
+    EXPECT(strcmp(first[RESOLVER_V4], "127.0.0.1:9001") == 0);
+    EXPECT(strcmp(first[RESOLVER_V6], "[::1]:9001") == 0);
+    finish();
+}
+
 TEST(what_the_words_are)
 {
     const char *words = NULL;

@@ -56,6 +56,8 @@ bool redis_place_parse(struct bytes text, uint16_t port, struct redis_place *ret
             return false;
     }
     place.port = port;
+    if (bytes_equal_nocase(host, bytes_of("localhost")))
+        host = bytes_of("127.0.0.1"); /* no question for DNS (RFC 6761 section 6.3) */
     if (is_name(host)) {
         memcpy(place.name, host.at, host.len);
     } else {

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import http from 'node:http'
+import { lookup } from 'node:dns/promises'
 import net from 'node:net'
+import os from 'node:os'
 import { after, before, describe, test } from 'node:test'
 import { Wire, plain } from './lib/raw.mjs'
 import { Redis, Sentinel, skip } from './lib/redis.mjs'
@@ -105,7 +107,12 @@ function contract (title, start, stop) {
 contract('memory', () => started('{ memory: {} }'))
 if (!skip) {
   let redis
-  contract('redis', async () => { redis = await Redis.start(); return started(`{ redis: "redis://localhost:${redis.port}/3", timeout: 2s }`) }, () => redis.stop())
+  contract('redis, by name where this machine has one', async () => {
+    const host = os.hostname()
+    const address = await lookup(host, { family: 4 }).then(found => found.address, () => null)
+    redis = await Redis.start({ args: ['--bind', '127.0.0.1', ...(address && address !== '127.0.0.1' ? [address] : []), '--requirepass', 's3cret'] })
+    return started(`{ redis: "redis://:s3cret@${address ? host : 'localhost'}:${redis.port}/3", timeout: 2s }`)
+  }, () => redis.stop())
   let secret
   contract('redis with user and password, over a Unix socket', async () => {
     secret = await Redis.start({ args: ['--unixsocket', 'r.sock', '--user', 'joe', 'on', '>p@ss', '+@all', '~turnout:session:*'] })

@@ -21,6 +21,8 @@ TEST(places)
         {"redis", "redis", NULL, 7},
         {"redis.example.com:6380", "redis.example.com", NULL, 6380},
         {"10-0-0-1.pod", "10-0-0-1.pod", NULL, 7},
+        {"localhosts", "localhosts", NULL, 7},
+        {"Localhost:1", "", "127.0.0.1:1", 1},
         {"127.0.0.1", "", "127.0.0.1:7", 7},
         {"127.0.0.1:65535", "", "127.0.0.1:65535", 65535},
         {"[::1]", "", "[::1]:7", 7},

@@ -1,7 +1,6 @@
 /* A score is w / -ln(u), u the pair's hash as a number between 0 and 1. The logarithm is worked out
  * in whole numbers: floating point may be contracted differently on another kind of machine, and
- * all nodes must find the same set. It is only worked out for those that may be among the best:
- * with the hash and the weight of both not above the last of them, nobody's score is. */
+ * all nodes must find the same set. It is only worked out for those that may be among the best. */
 #include "balance/subset.h"
 
 #include "balance/mix.h"
@@ -83,10 +82,13 @@ static bool is_better(const struct rank *a, const struct rank *b)
     return a->id < b->id;
 }
 
-/* Whether it cannot be among them, seen without its score. */
+/* Whether it cannot be among them, seen without a logarithm: -ln u is never below 1 - u, and near
+ * there where u is near 1, as that of the best is. The rest is for the logarithm's last digits. */
 static bool is_hopeless(const struct rank *last, uint64_t hash, uint32_t weight)
 {
-    return hash < last->hash && weight <= last->weight;
+    double least_minus_ln = (double)(~hash >> 8);
+
+    return (double)weight * 1.000001 < last->score * least_minus_ln;
 }
 
 static void insert(struct rank *best, size_t have, const struct rank *rank)

@@ -1,8 +1,8 @@
 """The balancers, each with the configuration its own documentation recommends for this work: two workers or threads, no logs,
 kept connections to the servers, least connections. What is compared is written here and nowhere else.
 
-A peer is `program` or `program-variant`: nginx-64k and haproxy-64k have 64 KiB buffers, turnout-copy relays by copying alone; the tcp
-of haproxy splices."""
+A peer is `program` or `program-variant`: nginx-64k and haproxy-64k have 64 KiB buffers, turnout-copy relays by copying alone,
+turnout-guard reads every frame; the tcp of haproxy splices."""
 import os
 import re
 import signal
@@ -25,6 +25,7 @@ def turnout_config(p):
     raw = ", ".join(f"{p.server}:{port}" for port in p.tcp)
     tcp = f"  - {{ listen: {p.address}:{p.tcp_port}, tcp: raw }}\n" if p.has_tcp else ""
     tiers = "relay: { tiers: [ copy ] }\n" if p.variant == "copy" else ""
+    guard = ", guard: { max_message: 16m, messages: 1000000/s, ping: 30s, pong: 10s }" if p.variant == "guard" else ""
     tcp_pool = f"  raw: {{ balance: least_connections, servers: [ {raw} ] }}\n" if p.has_tcp else ""
     return f"""workers: 2
 admin: {{ listen: "unix:{p.dir}/admin.sock" }}
@@ -34,7 +35,7 @@ listeners:
 log: {{ level: error }}
 {tiers}pools:
   web: {{ balance: least_connections, servers: [ {servers} ] }}
-{tcp_pool}routes: [ {{ pool: web }} ]
+{tcp_pool}routes: [ {{ pool: web{guard} }} ]
 """
 
 

@@ -32,6 +32,14 @@ def judge(rounds, what, ratios, against, goal, at_least=False):
             f"goal {word} {goal}: {'met' if met else '**MISSED**'}.", met)
 
 
+GUARDED = "turnout-guard"
+
+
+def guard_line(r, key="cpu_usec"):
+    ratios = r.ratios(GUARDED, "turnout", key)
+    return f"- {r.title}: CPU with a guard / without one: **{statistics.median(ratios):.2f}** ({span((min(ratios), max(ratios)))})."
+
+
 def cpu_table(runs, unit, goal):
     """CPU per unit of each peer, and the ratio to the better one."""
     lines, good = [], True
@@ -62,14 +70,15 @@ def handshake(bench, args):
 
 def echo(bench, args):
     """64-byte messages over tunnels"""
-    runs, peers = [], running(bench, bench.programs())
+    runs, peers = [], running(bench, [*bench.programs(), GUARDED])
     for count in (100, 9000):
         runs.append(bench.compare(f"closed loop, {count:,} connections, 64 bytes", peers, "ws",
                                   [*CLOSED_64B, "-n", count, "--seconds", args.seconds]))
     runs.append(bench.compare("fixed rate, 10,000 messages/s over 1,000 connections, 64 bytes", peers, "ws",
                               [*CLOSED_64B, "--rate", 10000, "-n", 1000, "--seconds", args.seconds]))
     stop(peers)
-    return cpu_table(runs, "message", 1.05)
+    lines, good = cpu_table(runs, "message", 1.05)
+    return lines + ["### What reading every frame costs", "", *(guard_line(r) for r in runs), ""], good
 
 
 def http(bench, args):
@@ -187,13 +196,13 @@ def idle(bench, args):
 SIZES = [64, 1 << 10, 8 << 10, 64 << 10, 256 << 10]
 
 
-LAYER7, COPY, SPLICE = "layer 7, request by request", "layer 4, copy", "layer 4, copy and splice"
+LAYER7, FRAMES, COPY, SPLICE = "layer 7, request by request", "frame by frame, guard", "layer 4, copy", "layer 4, copy and splice"
 
 
 def duality_ways(bench):
     """{way: (peer, scheme)}: the same messages, to the same server, in every way that turnout knows."""
     copies, chooses = bench.start("turnout-copy"), bench.start("turnout")
-    ways = {"no balancer": (bench.start("direct"), "ws"), LAYER7: (chooses, "http"), COPY: (copies, "ws"), SPLICE: (chooses, "ws")}
+    ways = {"no balancer": (bench.start("direct"), "ws"), LAYER7: (chooses, "http"), FRAMES: (bench.start(GUARDED), "ws"), COPY: (copies, "ws"), SPLICE: (chooses, "ws")}
     if chooses.has_tcp:
         ways["raw TCP, copy and splice"] = (chooses, "tcp")
     return ways
@@ -210,15 +219,17 @@ def duality(bench, args):
                                                      for w, (p, s) in ways.items()})
     for peer, _ in ways.values():
         peer.stop()
-    lines = ["`copy` may only copy; `copy and splice` chooses lane by lane: splice for what stays large, copy for the rest. A way of frame by frame does",
-             "not exist yet, so its column is left out.", "",
+    lines = ["`copy` may only copy; `copy and splice` chooses lane by lane: splice for what stays large, copy for the rest. `guard` copies, and reads",
+             "every frame: RFC 6455, sizes, the client's rate, pings. Messages are binary; text is read byte by byte on top.", "",
              "One server, 16 connections, each message comes back. CPU is turnout's, in a closed loop (one message in flight per connection); time is the",
              "median of a message's way and back, sent by a schedule far below what can be carried. `no balancer` is the server itself.", "",
-             "| bytes | " + " | ".join(f"{w}: us, CPU us" for w in ways) + " | last WebSocket way / layer 7, CPU |", "|---" * (len(ways) + 2) + "|"]
+             "| bytes | " + " | ".join(f"{w}: us, CPU us" for w in ways) + " | last WebSocket way / layer 7, CPU | guard / copy, CPU |", "|---" * (len(ways) + 3) + "|"]
     for size in SIZES:
         cells = [f"{paced[size].median(w, 'p50_usec'):,.0f}, " + ("-" if w == "no balancer" else f"{full[size].median(w, 'cpu_usec'):,.1f}") for w in ways]
         ratios = full[size].ratios(SPLICE, LAYER7, "cpu_usec")
-        lines.append(f"| {size:,} | " + " | ".join(cells) + f" | {statistics.median(ratios):.2f} ({span((min(ratios), max(ratios)))}) |")
+        guarded = full[size].ratios(FRAMES, COPY, "cpu_usec")
+        lines.append(f"| {size:,} | " + " | ".join(cells) + f" | {statistics.median(ratios):.2f} ({span((min(ratios), max(ratios)))}) | "
+                     f"{statistics.median(guarded):.2f} ({span((min(guarded), max(guarded)))}) |")
     lines += ["", *(f"{size:,} bytes: {full[size].words()}" for size in SIZES), ""]
 
     def points(of, way, key):
@@ -266,7 +277,7 @@ def flatness(points):
 
 def curve(bench, args):
     """bytes per connection and CPU per message, over the number of connections"""
-    names = bench.programs()
+    names = [*bench.programs(), GUARDED]
     memory, cpu, said = {}, {}, []
     for name in names:
         memory[name], memory[name + ", beyond the first 1,000"] = {}, {}
@@ -275,6 +286,13 @@ def curve(bench, args):
             memory[name][n] = ((m["all"] - m["none"]) / n,) * 3
             if n > FIRST_TUNNELS:
                 memory[name + ", beyond the first 1,000"][n] = ((m["all"] - m["first"]) / (n - FIRST_TUNNELS),) * 3
+    guarded = bench.start(GUARDED)
+    for what, (scheme, load, key) in curve_loads(args).items():
+        if scheme == "ws":
+            r = bench.rounds(f"{what}, guard", {n: (lambda n=n: bench.measure(guarded, scheme, [*load(n), "--seconds", args.seconds])) for n in COUNTS})
+            cpu[f"{what}, guard"] = {n: (r.median(n, key), *r.spread(n, key)) for n in COUNTS}
+            said.append(r)
+    guarded.stop()
     peer = bench.start("turnout")
     for what, (scheme, load, key) in curve_loads(args).items():
         r = bench.rounds(what, {n: (lambda n=n: bench.measure(peer, scheme, [*load(n), "--seconds", args.seconds])) for n in COUNTS})

@@ -39,6 +39,16 @@ static bool is_utf8(const char *text)
     return len;
 }
 
+void call_make_utf8(char *text)
+{
+    while (*text) {
+        size_t len = utf8_len(bytes_of(text));
+        if (!len)
+            *text = '?';
+        text += len ? len : 1;
+    }
+}
+
 static bool take_param(struct call *call, struct bytes name, struct bytes segment)
 {
     char *value = call->param[call->param_count].value;
@@ -99,12 +109,15 @@ bool call_take_body(struct call *call, struct bytes text, char ret_error[256])
 json_t *call_refuse(struct call *call, unsigned status, const char *what_to_do, const char *format,
                     ...)
 {
-    char error[512];
+    char error[512], words[1024];
     va_list args;
 
     va_start(args, format);
     vsnprintf(error, sizeof error, format, args);
     va_end(args);
+    snprintf(words, sizeof words, "%s", what_to_do);
+    call_make_utf8(error);
+    call_make_utf8(words);
     call->status = status;
-    return json_pack("{s:s, s:s}", "error", error, "what_to_do", what_to_do);
+    return json_pack("{s:s, s:s}", "error", error, "what_to_do", words);
 }

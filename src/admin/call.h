@@ -43,6 +43,9 @@ const char *call_text(const struct call *call, const char *name);
  * with it, and where. */
 bool call_take_body(struct call *call, struct bytes text, char ret_error[256]);
 
+/* What was cut, or came as it is, becomes UTF-8, as JSON wants it: '?' stands for what is none. */
+void call_make_utf8(char *text);
+
 /* The answer to what cannot be done: `call->status` is set, and the words are returned as
  * { error, what_to_do }. NULL: no memory. */
 __attribute__((format(printf, 4, 5))) json_t *

@@ -51,13 +51,13 @@ static int connect_to(const struct endpoint *endpoint)
     return -error;
 }
 
-FILE *client_open(const char *text)
+FILE *client_open(const char *address)
 {
     struct endpoint endpoint;
 
-    if (endpoint_parse(text, &endpoint)) {
+    if (endpoint_parse(address, &endpoint)) {
         fprintf(stderr, "turnout: --admin \"%s\": write unix:/run/turnout.sock or 127.0.0.1:9900\n",
-                text);
+                address);
         return NULL;
     }
     int fd = connect_to(&endpoint);
@@ -66,7 +66,7 @@ FILE *client_open(const char *text)
                 "turnout: nothing answers on %s: %s; is turnout running, and is that its `admin: { "
                 "listen }`? (--admin ADDR "
                 "or $TURNOUT_ADMIN name another)\n",
-                text, strerror(-fd));
+                address, strerror(-fd));
         return NULL;
     }
     FILE *stream = fdopen(fd, "r+");

@@ -37,7 +37,7 @@ const char *client_word(const json_t *object, const char *key); /* "-": not ther
 long long client_count(const json_t *object, const char *key);
 
 /* For answers that are streams of lines. */
-FILE *client_open(const char *admin);  /* NULL: that was said */
-void client_wait(int fd, int seconds); /* how long to wait for each piece; 0: for ever */
+FILE *client_open(const char *address); /* NULL: that was said */
+void client_wait(int fd, int seconds);  /* how long to wait for each piece; 0: for ever */
 /* Sends the request and reads the answer's head: its status; 0: there was no answer. */
 int client_ask(FILE *stream, const char *method, const char *path, const char *body);

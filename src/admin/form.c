@@ -168,6 +168,8 @@ void form_word(struct form *form, const char *field, const char *const *words, u
 json_t *form_refuse(struct form *form)
 {
     form->call->status = 422;
+    call_make_utf8(form->error);
+    call_make_utf8(form->what_to_do);
     return json_pack("{s:s, s:s, s:s}", "error", form->error, "what_to_do", form->what_to_do,
                      "field", form->wrong);
 }

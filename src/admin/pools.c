@@ -76,7 +76,7 @@ static json_t *refuse_server(struct call *call, const struct target *target, con
     char names[NAMES_BYTES] = "there is: ", one[ADDRESS_TEXT_BYTES];
 
     for (size_t i = 0; i < pool_count(target->pool); i++) {
-        if (strlen(names) + 2 * ADDRESS_TEXT_BYTES > NAMES_BYTES) {
+        if (strlen(names) + 2 * sizeof one > NAMES_BYTES) {
             add_name(names, "...");
             break;
         }
@@ -323,9 +323,8 @@ static int change_all(const struct form *form, const struct target *target,
         snprintf(words, sizeof words, "is set to %s", server_admin_name(change->admin));
         error = change_one(form->call, target, *change, CHANGE_STATE, words);
         if (!error)
-            form->call->house->server_set(form->call->house,
-                                          pool_find(target->pool, &target->address),
-                                          target->settings);
+            form->call->house->server_set(
+                form->call->house, pool_find(target->pool, &target->address), target->settings);
     }
     return error;
 }

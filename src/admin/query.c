@@ -26,7 +26,7 @@ bool query_decode(struct bytes text, enum query_plus plus, char *to, size_t size
 {
     size_t len = 0;
 
-    for (size_t i = 0; i < text.len; i += text.at[i] == '%' ? 3 : 1) {
+    for (size_t i = 0; text.at && i < text.len; i += text.at[i] == '%' ? 3 : 1) {
         uint8_t c = decode_one(text, i, plus);
         if (!c || len + 1 >= size)
             return false;

@@ -11,7 +11,7 @@ json_t *view_connection(const struct connection *c,
 json_t *view_counters(const struct proxy *proxy);
 json_t *view_status(const struct admin_status *status, const struct snapshot *snapshot);
 /* Pools and servers, on the main thread. `now_usec` is of the loops' clock. */
-json_t *view_pool(const struct snapshot *snapshot, size_t number, uint64_t now_usec);
+json_t *view_pool(const struct snapshot *snapshot, size_t pool, uint64_t now_usec);
 json_t *view_server(const struct snapshot *snapshot, size_t pool, size_t server, uint64_t now_usec);
 /* Of one pool, or of all: SIZE_MAX. */
 json_t *view_servers(const struct snapshot *snapshot, size_t pool, uint64_t now_usec);

@@ -242,16 +242,15 @@ static void add_servers(json_t *all, struct pool *pool, uint64_t now_usec)
     members_unref(members);
 }
 
-json_t *view_server(const struct snapshot *snapshot, size_t pool_number, size_t i,
-                    uint64_t now_usec)
+json_t *view_server(const struct snapshot *snapshot, size_t pool, size_t server, uint64_t now_usec)
 {
-    struct pool *pool = snapshot->pools[pool_number];
-    struct members *members = pool_members(pool);
-    struct server *server = members_server(members, i);
-    struct noting noting = {&server->address, json_object()};
+    struct pool *of = snapshot->pools[pool];
+    struct members *members = pool_members(of);
+    const struct server *one = members_server(members, server);
+    struct noting noting = {&one->address, json_object()};
 
-    pool_each_change(pool, note_change_of, &noting);
-    json_t *json = view_member(pool, members_spec(members, i), server, noting.changes, now_usec);
+    pool_each_change(of, note_change_of, &noting);
+    json_t *json = view_member(of, members_spec(members, server), one, noting.changes, now_usec);
     json_decref(noting.changes);
     members_unref(members);
     return json;
@@ -296,18 +295,18 @@ static void add_sums(json_t *json, const struct pool *pool, uint64_t now_usec)
     set(json, "waiting", number(pool_waiting(pool)));
 }
 
-json_t *view_pool(const struct snapshot *snapshot, size_t i, uint64_t now_usec)
+json_t *view_pool(const struct snapshot *snapshot, size_t pool, uint64_t now_usec)
 {
     static const char *const on_down[] = {"keep", "close", "drain"};
-    const struct pool_settings *settings = &snapshot->settings->pools[i];
-    const struct pool *pool = snapshot->pools[i];
+    const struct pool_settings *settings = &snapshot->settings->pools[pool];
+    const struct pool *of = snapshot->pools[pool];
     json_t *json = json_object();
 
     set(json, "pool", text(settings->name));
-    set(json, "balance", text(pool_balancer(pool)->name));
+    set(json, "balance", text(pool_balancer(of)->name));
     set(json, "hash", text(settings->hash));
     set(json, "discovered", view_discovery(settings));
-    add_sums(json, pool, now_usec);
+    add_sums(json, of, now_usec);
     set(json, "slow_start_usec", number(settings->slow_start));
     set(json, "panic_percent", number(settings->panic));
     set(json, "on_down", text(on_down[settings->on_down]));

@@ -45,7 +45,8 @@ TEST(what_is_said_is_read_and_the_rest_stays)
     struct form form = read_all(call, &said);
 
     EXPECT(!form.wrong && form_has(&form, "weight") && !form_has(&form, "share"));
-    EXPECT(strcmp(said.address, "1.2.3.4:5") == 0 && said.weight == 7 && said.backup);
+    EXPECT(said.address && strcmp(said.address, "1.2.3.4:5") == 0);
+    EXPECT(said.weight == 7 && said.backup);
     EXPECT(said.over == 30000000 && said.rate.count == 50 && said.rate.per_usec == 1000000);
     EXPECT(said.share == 3 && said.state == 2);
     call_free(call);

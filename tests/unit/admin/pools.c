@@ -115,16 +115,25 @@ static const char *open_door(struct world *world, const char *method, const char
     return said;
 }
 
-static void expect(struct world *world, const char *method, const char *path, const char *body,
-                   unsigned status, const char *words)
-{
-    unsigned got;
-    const char *said = open_door(world, method, path, body, &got);
+struct exchange_of {
+    const char *method, *path, *body;
+    unsigned status;
+    const char *words;
+};
 
-    if (got != status || !strstr(said, words))
-        print_error("%s %s %s: %u %s\n", method, path, body ? body : "", got, said);
-    EXPECT(got == status && strstr(said, words));
+static void expect_all(struct world *world, const struct exchange_of *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        unsigned status;
+        const char *said = open_door(world, rows[i].method, rows[i].path, rows[i].body, &status);
+        if (status != rows[i].status || !strstr(said, rows[i].words))
+            print_error("%s %s: %u %s\n", rows[i].method, rows[i].path, status, said);
+        EXPECT(status == rows[i].status && strstr(said, rows[i].words));
+    }
 }
+
+/* expect(world, method, path, body, status, words): one of them. */
+#define expect(world, ...) expect_all(world, &(struct exchange_of){__VA_ARGS__}, 1)
 
 #define SERVERS_OF_CHAT "/api/v1/pools/chat/servers"
 
@@ -151,11 +160,7 @@ TEST(a_server_comes_is_changed_and_goes)
 
 TEST(what_will_not_do_changes_nothing)
 {
-    static const struct {
-        const char *method, *path, *body;
-        unsigned status;
-        const char *words;
-    } rows[] = {
+    static const struct exchange_of rows[] = {
         {"POST", SERVERS_OF_CHAT, "{}", 422, "\"field\":\"address\""},
         {"POST", SERVERS_OF_CHAT, "{\"address\":\"a:1\"}", 422, "no server address"},
         {"POST", SERVERS_OF_CHAT, "{\"address\":\"127.0.0.1:1\"}", 409, "already"},
@@ -170,8 +175,7 @@ TEST(what_will_not_do_changes_nothing)
     };
     struct world *world = world_begin();
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        expect(world, rows[i].method, rows[i].path, rows[i].body, rows[i].status, rows[i].words);
+    expect_all(world, rows, ARRAY_LEN(rows));
     EXPECT(!world->changes && !world->sets && !world->lines);
     json_t *changes = view_changes(world->snapshot);
     EXPECT(json_array_size(changes) == 0);

@@ -12,14 +12,18 @@ static void note(struct proxy *proxy)
     runs++;
 }
 
+static struct proxy *proxy_begin(unsigned number)
+{
+    struct proxy *proxy = calloc(1, sizeof *proxy);
+
+    EXPECT(proxy && worker_init(&proxy->worker, number, NULL) == 0);
+    return proxy;
+}
+
 TEST(each_worker_is_told_once_in_its_own_turn)
 {
-    struct proxy *proxies[COUNT];
+    struct proxy *proxies[COUNT] = {proxy_begin(0), proxy_begin(1), proxy_begin(2)};
 
-    for (unsigned i = 0; i < COUNT; i++) {
-        proxies[i] = calloc(1, sizeof *proxies[i]);
-        EXPECT(proxies[i] && worker_init(&proxies[i]->worker, i, NULL) == 0);
-    }
     runs = 0;
     EXPECT(proxy_tell_all(proxies, COUNT, note) == 0);
     EXPECT(proxy_tell_all(proxies, COUNT, note) == 0);

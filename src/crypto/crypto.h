@@ -10,9 +10,6 @@ int crypto_sha1(struct bytes of, uint8_t ret_digest[SHA1_LEN]);
 /* FIPS 180-4, of the parts one behind the other. Any thread. 0 or -ENOMEM. */
 int crypto_sha256(const struct bytes *parts, size_t count, uint8_t ret_digest[SHA256_LEN]);
 
-/* Bytes that nobody can guess. Any thread. 0 or -ENOMEM: the machine has none. */
-int crypto_random(uint8_t *ret_bytes, size_t len);
-
 /* Fetches what is fetched once, at the start, where a library that cannot give it may end the
  * process. */
 void crypto_self_test(void);

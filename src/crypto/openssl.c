@@ -1,4 +1,4 @@
-/* Digests and randomness by OpenSSL 3. An algorithm is fetched once: an implicit fetch for every
+/* Digests by OpenSSL 3. An algorithm is fetched once: an implicit fetch for every
  * call takes the library context's locks, which is what 3.0 is slow at. */
 #include "crypto/crypto.h"
 
@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 
 static EVP_MD *sha1, *sha256;
@@ -51,12 +50,4 @@ int crypto_sha256(const struct bytes *parts, size_t count, uint8_t ret_digest[SH
     if (!is_good)
         ERR_clear_error();
     return is_good ? 0 : -ENOMEM;
-}
-
-int crypto_random(uint8_t *ret_bytes, size_t len)
-{
-    if (RAND_bytes(ret_bytes, (int)len) == 1)
-        return 0;
-    ERR_clear_error();
-    return -ENOMEM;
 }

@@ -7,7 +7,6 @@
 #include "crypto/seal.h"
 
 #include "base/check.h"
-#include "crypto/crypto.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>
@@ -73,19 +72,17 @@ static int derive(struct bytes secret, struct bytes salt, struct bytes purpose,
 static int derive_all(struct seal *seal, const struct bytes *secrets, size_t count,
                       struct bytes purpose)
 {
-    uint8_t random[KEY_BYTES];
-    const struct bytes own = {random, sizeof random};
-    int error = count ? 0 : crypto_random(random, sizeof random);
+    int error = 0;
 
-    seal->count = count ? count : 1;
-    for (size_t i = 0; !error && i < seal->count; i++)
-        error = derive(count ? secrets[i] : own, (struct bytes){0}, purpose, seal->key[i]);
-    OPENSSL_cleanse(random, sizeof random);
+    seal->count = count;
+    for (size_t i = 0; !error && i < count; i++)
+        error = derive(secrets[i], (struct bytes){0}, purpose, seal->key[i]);
     return error;
 }
 
 int seal_new(const struct bytes *secrets, size_t count, const char *purpose, struct seal **ret_seal)
 {
+    CHECK(count);
     if (count > SEAL_KEYS_MAX)
         return -E2BIG;
     pthread_once(&seal_once, fetch_for_seal);
@@ -147,16 +144,15 @@ static bool encrypt(EVP_CIPHER_CTX *context, const uint8_t *key, struct bytes as
                1;
 }
 
-int seal_close(const struct seal *seal, struct bytes associated, struct bytes plain,
-               uint8_t *ret_sealed)
+int seal_close(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_BYTES],
+               struct bytes associated, struct bytes plain, uint8_t *ret_sealed)
 {
     uint8_t key[KEY_BYTES];
 
     CHECK_OBJ(seal, SEAL_MAGIC);
     CHECK(plain.len <= PLAIN_MAX && associated.len <= PLAIN_MAX);
-    int error = crypto_random(ret_sealed, SEAL_NONCE_BYTES);
-    if (!error)
-        error = key_of_value(seal, 0, ret_sealed, key);
+    memcpy(ret_sealed, nonce, SEAL_NONCE_BYTES);
+    int error = key_of_value(seal, 0, nonce, key);
     if (error)
         return error;
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();

@@ -133,7 +133,8 @@ static void keep_the_wanted(struct look *look)
         return;
     for (size_t i = 0; i < look->members->count; i++)
         if (look->members->seat[i].server == look->ask->wanted &&
-            server_is_usable(look->ask->wanted, look->ask->now_usec))
+            server_is_usable(look->ask->wanted, look->ask->now_usec) &&
+            (look->of[i].is_open || !look->ask->shard_servers))
             look->wanted = i;
     for (size_t i = 0; look->wanted != SIZE_MAX && i < look->members->count; i++)
         look->of[i].is_open = i == look->wanted;
@@ -297,8 +298,11 @@ struct choice *choice_free(struct choice *choice)
  * move the cursor. */
 static size_t choose(const struct look *look)
 {
+    bool has_choice = look->wanted == SIZE_MAX;
     const struct pick pick = {
-        .turn = atomic_fetch_add_explicit(&look->pool->state->turn, 1, memory_order_relaxed),
+        .turn = has_choice
+                    ? atomic_fetch_add_explicit(&look->pool->state->turn, 1, memory_order_relaxed)
+                    : 0,
         .hash = look->ask->hash,
         .random = look->ask->random,
     };

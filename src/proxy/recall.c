@@ -3,7 +3,6 @@
  * error: what cannot be read names no session. */
 #include "proxy/recall.h"
 
-#include "crypto/crypto.h"
 #include "proxy/drains.h"
 #include "sys/sys.h"
 
@@ -132,7 +131,7 @@ static enum sticky_outcome read_value(struct recall *r, struct connection *c,
 /* In a store a session has a name, and a cookie without one gets it. */
 static void draw_session(struct recall *r)
 {
-    r->is_drawn = r->has_session = !crypto_random(r->session.at, sizeof r->session.at);
+    r->is_drawn = r->has_session = !sys_secret(r->session.at, sizeof r->session.at);
 }
 
 void recall_begin(struct recall *r, struct connection *c, const struct sticky_ask *ask)
@@ -280,11 +279,13 @@ static void want_home(struct recall *r, const struct connection *c, struct reach
         r->outcome = OUTCOME_reassigned;
     else if (r->outcome == OUTCOME_valid)
         reach_want(reach, server);
+    r->wanted_id = server ? server->id : 0;
     members_unref(members);
 }
 
 enum next recall_look(struct recall *r, struct connection *c, struct reach *reach)
 {
+    r->reach = reach;
     enum next next = r->is_found ? NEXT : find_stored(r, c);
 
     if (next == NEXT && r->has_was)
@@ -313,10 +314,20 @@ static bool is_home(const struct recall *r, const struct connection *c)
     return r->has_was && address_equal(&c->chosen->address, &r->was);
 }
 
+static bool was_tried(const struct recall *r)
+{
+    const struct tried *tried = &r->reach->tried;
+
+    for (uint32_t i = 0; i < tried->count; i++)
+        if (tried->id[i] == r->wanted_id)
+            return true;
+    return false;
+}
+
 static void settle(struct recall *r, struct connection *c)
 {
     r->is_settled = true;
-    r->outcome = (uint8_t)sticky_settle(r->outcome, is_home(r, c));
+    r->outcome = (uint8_t)sticky_settle(r->outcome, is_home(r, c), was_tried(r));
     c->trail.sticky = r->outcome;
     count(&proxy_of(&c->flow)->counters, r->outcome);
 }
@@ -420,6 +431,7 @@ int recall_write_answer(const struct recall *r, const struct connection *c, bool
                         struct buf *lines)
 {
     const struct sticky_settings *settings = c->route->sticky.settings;
+    uint8_t nonce[SEAL_NONCE_BYTES];
     char value[STICKY_TOKEN_TEXT_BYTES];
     const struct sticky_token token = {
         .server = c->chosen->address,
@@ -434,8 +446,10 @@ int recall_write_answer(const struct recall *r, const struct connection *c, bool
         r->must_set || r->is_drawn || sticky_is_due(settings, r->issued_sec, token.issued_sec);
     if (r->outcome == OUTCOME_valid && !is_due)
         return 0;
-    int error = sticky_token_write(c->snapshot->seal, pool_name(connection_pool(c)), settings->name,
-                                   &token, value);
+    int error = sys_secret(nonce, sizeof nonce);
+    if (!error)
+        error = sticky_token_write(c->snapshot->seal, nonce, pool_name(connection_pool(c)),
+                                   settings->name, &token, value);
     return error ? error : sticky_write_cookie(settings, value, is_https, lines);
 }
 

@@ -20,9 +20,11 @@ struct recall_store {
 struct recall {
     struct sticky_key session;
     struct recall_store *store; /* NULL: nothing was asked */
-    struct address was;         /* the session's server, as it was remembered */
-    uint64_t issued_sec;        /* of the cookie */
-    uint64_t again_usec;        /* when the store is asked once more; 0: it is not */
+    const struct reach *reach;  /* borrowed, from recall_look on */
+    uint64_t wanted_id;
+    struct address was;  /* the session's server, as it was remembered */
+    uint64_t issued_sec; /* of the cookie */
+    uint64_t again_usec; /* when the store is asked once more; 0: it is not */
     uint8_t tries;
     bool has_session, has_was;
     bool is_astray; /* its pool is drained: another one is asked */

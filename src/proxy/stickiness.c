@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define OWN_KEY_BYTES 32
+
 static void out_of_memory(struct report *report)
 {
     report_add(report, (struct mark){0}, NULL, "out of memory");
@@ -34,7 +36,8 @@ static void build_learnt(struct snapshot *made, const struct snapshot *before,
 static void build_seal(struct snapshot *made, const struct snapshot *before, struct report *report)
 {
     const struct texts *keys = &made->settings->sticky_keys;
-    struct bytes secrets[SEAL_KEYS_MAX];
+    uint8_t own[OWN_KEY_BYTES];
+    struct bytes secrets[SEAL_KEYS_MAX] = {{own, sizeof own}};
 
     if (!keys->count && before && before->seal && !before->settings->sticky_keys.count) {
         made->seal = seal_ref(before->seal);
@@ -42,12 +45,19 @@ static void build_seal(struct snapshot *made, const struct snapshot *before, str
     }
     for (size_t i = 0; i < keys->count && i < SEAL_KEYS_MAX; i++)
         secrets[i] = bytes_of(keys->at[i]);
-    int error = seal_new(secrets, keys->count, "turnout sticky cookie 1", &made->seal);
+    int error = keys->count ? 0 : sys_secret(own, sizeof own);
+    if (!error)
+        error = seal_new(secrets, keys->count ? keys->count : 1, "turnout sticky cookie 1",
+                         &made->seal);
+    explicit_bzero(own, sizeof own);
     if (error == -E2BIG)
         report_add(report, keys->marks[SEAL_KEYS_MAX], "leave the oldest ones out",
                    "sticky_keys: more than %d keys", SEAL_KEYS_MAX);
-    else if (error)
+    else if (error == -ENOMEM)
         out_of_memory(report);
+    else if (error)
+        report_add(report, (struct mark){0}, NULL, "no randomness for the keys of cookies: %s",
+                   strerror(-error));
 }
 
 static void judge_passthrough(const struct snapshot *made, struct report *report)

@@ -192,11 +192,13 @@ enum sticky_outcome sticky_judge_server(const struct members *members,
     return is_full(members, server) ? OUTCOME_reassigned : OUTCOME_valid;
 }
 
-enum sticky_outcome sticky_settle(enum sticky_outcome before, bool is_home)
+enum sticky_outcome sticky_settle(enum sticky_outcome before, bool is_home, bool was_tried)
 {
     switch (before) {
-    case OUTCOME_valid: /* it was tried, and another one after it */
-        return is_home ? OUTCOME_valid : OUTCOME_server_down;
+    case OUTCOME_valid: /* it was there, but did not answer, or the request's shard is elsewhere */
+        if (is_home)
+            return OUTCOME_valid;
+        return was_tried ? OUTCOME_server_down : OUTCOME_reassigned;
     case OUTCOME_server_down:
     case OUTCOME_reassigned: /* it was chosen all the same */
         return is_home ? OUTCOME_valid : before;

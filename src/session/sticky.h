@@ -78,8 +78,9 @@ struct ip sticky_source(const struct ip *client, unsigned bits);
 enum sticky_outcome sticky_judge_server(const struct members *members,
                                         const struct address *address, uint64_t now_usec,
                                         struct server **ret_server);
-/* Once a server has answered: `before` is what was thought when it was chosen. */
-enum sticky_outcome sticky_settle(enum sticky_outcome before, bool is_home);
+/* Once a server has answered: `before` is what was thought when it was chosen; `was_tried`: its
+ * session's server was asked first. */
+enum sticky_outcome sticky_settle(enum sticky_outcome before, bool is_home, bool was_tried);
 /* A cookie of that age is set again once half of its life is over. */
 bool sticky_is_due(const struct sticky_settings *settings, uint64_t issued_sec, uint64_t now_sec);
 

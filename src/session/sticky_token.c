@@ -85,14 +85,15 @@ static bool read_plain(struct bytes plain, struct sticky_token *ret_token)
     return true;
 }
 
-int sticky_token_write(const struct seal *seal, const char *pool, const char *cookie,
-                       const struct sticky_token *token, char ret_text[STICKY_TOKEN_TEXT_BYTES])
+int sticky_token_write(const struct seal *seal, const uint8_t nonce[SEAL_NONCE_BYTES],
+                       const char *pool, const char *cookie, const struct sticky_token *token,
+                       char ret_text[STICKY_TOKEN_TEXT_BYTES])
 {
     uint8_t plain[PLAIN_MAX], raw[RAW_MAX] = {VERSION}, names[NAMES_MAX];
     size_t len = write_plain(token, plain);
 
     int error =
-        seal_close(seal, names_of(pool, cookie, names), (struct bytes){plain, len}, raw + 1);
+        seal_close(seal, nonce, names_of(pool, cookie, names), (struct bytes){plain, len}, raw + 1);
     if (error)
         return error;
     len += 1 + SEAL_MORE_BYTES;

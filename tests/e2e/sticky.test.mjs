@@ -1,10 +1,11 @@
 // Who came before goes there again: by our cookie, a parameter, what the application gives out, the client's network.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import tls from 'node:tls'
 import { Wire, request } from './lib/raw.mjs'
 import { Server, get, pair, shake } from './lib/sticky.mjs'
 import { Turnout, binary, freePort, until } from './lib/turnout.mjs'
@@ -251,6 +252,65 @@ test('a source is a network', async () => {
   }
   assert.equal(new Set(Object.values(homes)).size, 3)
   assert.equal(t.counters().sticky_new_ever, 3)
+  await t.stop()
+})
+
+test('TLS: the cookie is for https where the client spoke it; a source decides what passes through', async () => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'turnout-e2e-'))
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-keyout', `${dir}/k`, '-out', `${dir}/c`, '-subj', '/CN=x.example'], { stdio: 'ignore' })
+  const securePort = await freePort()
+  const passPort = await freePort()
+  const own = await Promise.all(['p', 'q', 'r'].map(name => new Promise(resolve => {
+    const server = tls.createServer({ key: readFileSync(`${dir}/k`), cert: readFileSync(`${dir}/c`) }, socket => socket.on('error', () => {}).end(name))
+    server.listen(0, '127.0.0.1', () => resolve(server))
+  })))
+  const t = await Turnout.start(t => `trusted_proxies: [ 127.0.0.1 ]
+listeners:
+  - { listen: 127.0.0.1:${t.port} }
+  - { listen: 127.0.0.1:${securePort}, tls: { mode: terminate, certificates: [ { cert: ${dir}/c, key: ${dir}/k } ] } }
+  - { listen: 127.0.0.1:${passPort}, tls: { mode: passthrough } }
+stores: { kept: { memory: {} } }
+pools: { main: { servers: [ ${servers[0].address} ] }, own: { balance: round_robin, servers: [ ${own.map(s => `127.0.0.1:${s.address().port}`).join(', ')} ] } }
+routes:
+  - { match: { host: kept.example }, pool: own, sticky: { source: 24, store: kept } }
+  - { match: { host: x.example }, pool: own, sticky: { source: 24 } }
+  - { match: { prefix: / }, pool: main, sticky: { cookie: turnout } }`)
+  const wire = await Wire.connectTls(securePort)
+  const secure = await get(0, { wire })
+  wire.close()
+  assert.match(secure.cookies[0], /; HttpOnly; Secure; SameSite=Lax$/)
+  assert.match((await get(t.port, { extra: 'X-Forwarded-Proto: https\r\n' })).cookies[0], /; Secure;/)
+  assert.doesNotMatch((await get(t.port)).cookies[0], /Secure/)
+
+  const name = (servername, localAddress) => new Promise((resolve, reject) => {
+    const socket = tls.connect({ port: passPort, host: '127.0.0.1', servername, localAddress, rejectUnauthorized: false })
+    let got = ''
+    socket.on('data', data => { got += data }).on('end', () => resolve(got)).on('error', reject)
+  })
+  for (const servername of ['x.example', 'kept.example']) {
+    const homes = {}
+    for (const net of ['127.0.7', '127.1.7', '127.2.7']) homes[net] = await name(servername, `${net}.1`)
+    assert.equal(new Set(Object.values(homes)).size, 3)
+    for (let i = 2; i < 6; i++) for (const net of Object.keys(homes)) assert.equal(await name(servername, `${net}.${i}`), homes[net])
+  }
+  await until(() => t.events.filter(e => e.event === 'open' && e.sticky === 'valid').length >= 24)
+  for (const s of own) s.close()
+  await t.stop()
+  rmSync(dir, { recursive: true })
+})
+
+test('who comes to another shard with his cookie goes to that shard', async () => {
+  const t = await Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${t.port} } ]
+pools: { main: { balance: round_robin, servers: [ ${servers.map(s => s.address).join(', ')} ] } }
+routes: [ { match: { path: "/{room}" }, pool: main, shard: { key: path.room, servers: 1 }, sticky: { cookie: turnout } } ]`)
+  const homes = {}
+  for (let i = 0; i < 12; i++) homes[`r${i}`] = await get(t.port, { path: `/r${i}` })
+  const one = homes.r0
+  const extra = `Cookie: ${pair(one.cookies[0])}\r\n`
+  for (const [room, home] of Object.entries(homes)) assert.equal((await get(t.port, { path: `/${room}`, extra })).server, home.server)
+  const away = Object.values(homes).filter(h => h.server !== one.server).length
+  assert.ok(away > 0)
+  await until(() => t.counters().sticky_reassigned_ever === away)
   await t.stop()
 })
 

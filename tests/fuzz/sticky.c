@@ -9,8 +9,9 @@
 static struct seal *seal(void)
 {
     static struct seal *made;
+    const struct bytes secret = bytes_of("a secret");
 
-    REQUIRE(made || seal_new(NULL, 0, "fuzz", &made) == 0);
+    REQUIRE(made || seal_new(&secret, 1, "fuzz", &made) == 0);
     return made;
 }
 

@@ -25,11 +25,3 @@ TEST(sha256_gives_the_digests_of_fips_180)
     EXPECT(crypto_sha256(NULL, 0, digest) == 0);
     EXPECT(digest[0] == 0xe3 && digest[31] == 0x55);
 }
-
-TEST(random_bytes_differ)
-{
-    uint8_t a[16], b[16];
-
-    EXPECT(crypto_random(a, sizeof a) == 0 && crypto_random(b, sizeof b) == 0);
-    EXPECT(memcmp(a, b, sizeof a) != 0);
-}

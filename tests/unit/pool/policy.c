@@ -183,6 +183,37 @@ TEST(the_wanted_server_is_taken_and_waited_for_while_it_is_usable)
     pool_unref(pool);
 }
 
+TEST(who_sticks_to_a_server_of_another_shard_stays_in_his_own)
+{
+    struct pool *pool = pool_of(10, 0, "least_connections");
+    struct pool_ask ask = {.shard_hash = 77, .shard_servers = 2, .now_usec = NOW};
+    struct tally tally = choose_many(pool, ask);
+
+    for (size_t i = 0; i < 10; i++) {
+        ask.wanted = pool_server(pool, i);
+        EXPECT(choose_many(pool, ask).of[i] == (tally.of[i] ? MANY : 0));
+    }
+    pool_unref(pool);
+}
+
+TEST(who_sticks_takes_no_turn)
+{
+    struct pool *pool = pool_of(3, 0, "round_robin");
+    const struct pool_ask any = {.now_usec = NOW}, sticks = {.wanted = pool_server(pool, 0)};
+    bool was_chosen[3] = {false};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct server *seat = pool_pick(pool, &any, NULL);
+        for (size_t k = 0; k < 3; k++)
+            was_chosen[k] = was_chosen[k] || seat == pool_server(pool, k);
+        pool_release(seat);
+        pool_release(pool_pick(pool, &sticks, NULL));
+        pool_release(pool_pick(pool, &sticks, NULL));
+    }
+    EXPECT(was_chosen[0] && was_chosen[1] && was_chosen[2]);
+    pool_unref(pool);
+}
+
 TEST(a_shard_stays_in_its_set_and_leaves_it_only_for_health)
 {
     struct pool *pool = pool_of(10, 0, "least_connections");

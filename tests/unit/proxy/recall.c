@@ -28,6 +28,7 @@ static struct pool *pool_of(const char *name, const char *one, const char *other
 static void begin(enum sticky_kind kind, const char *name)
 {
     static const uint64_t seed[2] = {7, 11};
+    const struct bytes secret = bytes_of("a secret");
 
     proxy = (struct proxy){0};
     proxy.worker.runner.loop.now_usec = 1000;
@@ -35,7 +36,7 @@ static void begin(enum sticky_kind kind, const char *name)
     pools[0] = pool_of("stable", "127.0.0.1:1", "127.0.0.1:2");
     pools[1] = pool_of("canary", "127.0.0.1:3", "127.0.0.1:4");
     snapshot = (struct snapshot){.learnt = sticky_table_new(seed)};
-    EXPECT(snapshot.learnt && seal_new(NULL, 0, "test", &snapshot.seal) == 0);
+    EXPECT(snapshot.learnt && seal_new(&secret, 1, "test", &snapshot.seal) == 0);
     route_settings = (struct route_settings){
         .share_count = 2,
         .sticky = {.kind = kind, .name = name, .path = "/", .source_bits = 24},
@@ -46,7 +47,8 @@ static void begin(enum sticky_kind kind, const char *name)
     c = (struct connection){.snapshot = &snapshot, .route = &route};
     c.flow.runner = &proxy.worker.runner;
     answer = (struct http1_head){.status = 200};
-    recalled = (struct recall){0};
+    recalled = (struct recall){.reach = &reach};
+    reach = (struct reach){0};
 }
 
 static void end(void)
@@ -129,6 +131,7 @@ TEST(a_cookie_leads_to_its_pool_and_server_and_is_set_once)
     EXPECT(!set_cookie_line()[0]);
 
     EXPECT(ask(head, "") == OUTCOME_valid);
+    reach.tried = (struct tried){1, {pool_server(pools[1], 1)->id}};
     EXPECT(answered_by(1, 0) == OUTCOME_server_down); /* it did not answer, this one did */
     EXPECT(set_cookie_line()[0]);
 

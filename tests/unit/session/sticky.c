@@ -153,13 +153,14 @@ TEST(a_server_is_judged_as_it_stands)
 
 TEST(what_answered_settles_it)
 {
-    EXPECT(sticky_settle(OUTCOME_valid, true) == OUTCOME_valid);
-    EXPECT(sticky_settle(OUTCOME_valid, false) == OUTCOME_server_down);
-    EXPECT(sticky_settle(OUTCOME_server_down, false) == OUTCOME_server_down);
-    EXPECT(sticky_settle(OUTCOME_reassigned, false) == OUTCOME_reassigned);
-    EXPECT(sticky_settle(OUTCOME_reassigned, true) == OUTCOME_valid);
-    EXPECT(sticky_settle(OUTCOME_new, false) == OUTCOME_new);
-    EXPECT(sticky_settle(OUTCOME_invalid, false) == OUTCOME_invalid);
+    EXPECT(sticky_settle(OUTCOME_valid, true, false) == OUTCOME_valid);
+    EXPECT(sticky_settle(OUTCOME_valid, false, true) == OUTCOME_server_down);
+    EXPECT(sticky_settle(OUTCOME_valid, false, false) == OUTCOME_reassigned);
+    EXPECT(sticky_settle(OUTCOME_server_down, false, false) == OUTCOME_server_down);
+    EXPECT(sticky_settle(OUTCOME_reassigned, false, false) == OUTCOME_reassigned);
+    EXPECT(sticky_settle(OUTCOME_reassigned, true, false) == OUTCOME_valid);
+    EXPECT(sticky_settle(OUTCOME_new, false, false) == OUTCOME_new);
+    EXPECT(sticky_settle(OUTCOME_invalid, false, false) == OUTCOME_invalid);
     for (enum sticky_outcome o = 0; o < OUTCOME_COUNT; o++)
         EXPECT(sticky_outcome_name(o)[0] && sticky_outcome_words(o)[0]);
 }

@@ -3,6 +3,7 @@
 #include "test.h"
 
 static struct seal *seal;
+static const uint8_t nonce[SEAL_NONCE_BYTES] = {1, 2, 3};
 
 static struct sticky_token token_of(const char *address, bool has_session)
 {
@@ -34,7 +35,7 @@ TEST(a_token_says_what_was_written)
     begin();
     for (size_t i = 0; i < 4; i++) {
         struct sticky_token token = token_of(addresses[i / 2], i % 2);
-        EXPECT(sticky_token_write(seal, "chat", "turnout", &token, text) == 0);
+        EXPECT(sticky_token_write(seal, nonce, "chat", "turnout", &token, text) == 0);
         EXPECT(sticky_token_read(seal, "chat", "turnout", bytes_of(text), &back) == 0);
         EXPECT(address_equal(&back.server, &token.server) && back.issued_sec == token.issued_sec);
         EXPECT(back.has_session == token.has_session);
@@ -49,7 +50,7 @@ TEST(a_token_of_another_pool_or_cookie_is_none)
     char text[STICKY_TOKEN_TEXT_BYTES];
 
     begin();
-    EXPECT(sticky_token_write(seal, "chat", "turnout", &token, text) == 0);
+    EXPECT(sticky_token_write(seal, nonce, "chat", "turnout", &token, text) == 0);
     EXPECT(sticky_token_read(seal, "chats", "turnout", bytes_of(text), &back) == -EBADMSG);
     EXPECT(sticky_token_read(seal, "chat", "turn", bytes_of(text), &back) == -EBADMSG);
     EXPECT(sticky_token_read(seal, "chatt", "urnout", bytes_of(text), &back) == -EBADMSG);
@@ -62,7 +63,7 @@ TEST(no_changed_character_and_no_cut_is_a_token)
     char text[STICKY_TOKEN_TEXT_BYTES];
 
     begin();
-    EXPECT(sticky_token_write(seal, "chat", "turnout", &token, text) == 0);
+    EXPECT(sticky_token_write(seal, nonce, "chat", "turnout", &token, text) == 0);
     for (size_t i = 0; text[i]; i++) {
         for (unsigned c = 0; c < 256; c++) {
             char was = text[i];

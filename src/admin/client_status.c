@@ -75,6 +75,20 @@ static void show_discovery(const json_t *all)
     }
 }
 
+/* Once there was any check. */
+static void show_checks(const json_t *health)
+{
+    if (client_count(health, "checks_ever") + client_count(health, "checks_not_made_ever") == 0)
+        return;
+    printf("health: %lld checks, %lld failed, %lld under way, %lld waiting",
+           client_count(health, "checks_ever"), client_count(health, "checks_failed_ever"),
+           client_count(health, "checks_under_way"), client_count(health, "checks_waiting"));
+    if (client_count(health, "checks_not_made_ever"))
+        printf(", %lld not made for want of descriptors, ports or memory",
+               client_count(health, "checks_not_made_ever"));
+    putchar('\n');
+}
+
 static void show_drains(const json_t *json)
 {
     const json_t *one;
@@ -114,6 +128,7 @@ static void show_status(const json_t *json)
                client_count(json, "log_lines_lost"));
     show_changes(json_object_get(json, "changes"));
     show_discovery(json_object_get(json, "discovery"));
+    show_checks(json_object_get(json, "health"));
     show_drains(json);
     show_last_reload(json_object_get(json, "last_reload"));
 }

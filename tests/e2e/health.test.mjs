@@ -103,7 +103,7 @@ test('Show 6: 200 to GET but 500 to the handshake: down by websocket, ejected by
   await app.stop()
 })
 
-test('passthrough and splice flows of a server that went down are drained, too', async () => {
+test('passthrough flows of a server that went down are drained, too', async () => {
   const app = await App.start({ tls: certificate })
   const pass = await freePort()
   const t = await Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${pass}, tls: { mode: passthrough } } ]
@@ -167,6 +167,8 @@ test('an endpoint that hangs behind its head is down by the timeout of the whole
   const outcome = state(t, app.address).health[0]
   assert.deepEqual([outcome.reason, outcome.status], ['CHECK_TOO_SLOW', 200])
   assert.ok(outcome.took_usec >= 500000 && outcome.took_usec < 900000, `${outcome.took_usec}`)
+  assert.match(t.command('status').out, /^health: \d+ checks, [1-9]\d* failed/m)
+  assert.match(t.command('servers').out, /down: CHECK_TOO_SLOW/)
   app.hangs = false
   await checked(t, app.address, 'up')
   await t.stop()

@@ -178,14 +178,18 @@ static void add_figures(json_t *json, const struct server *server)
     set(json, "latency_usec", number(atomic_load(&server->latency_usec)));
 }
 
+/* In a list of more servers than that each one's newest outcome has to do: the thread that writes
+ * it has other things to do, too. */
+#define SERVERS_TOLD_WHOLE 1000
+
 /* What its checks found last, newest first. */
-static json_t *view_outcomes(const struct server *server)
+static json_t *view_outcomes(const struct server *server, size_t most)
 {
     struct health_outcome outcomes[HEALTH_OUTCOMES_MAX];
     size_t count = health_outcomes(server, outcomes);
     json_t *all = json_array();
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && i < most; i++) {
         const struct health_outcome *outcome = &outcomes[i];
         const struct reason_row *row = reason_row(outcome->reason);
         char at[LOG_TIME_BYTES];
@@ -204,7 +208,8 @@ static json_t *view_outcomes(const struct server *server)
 }
 
 static json_t *view_member(const struct pool *pool, const struct pool_member_spec *spec,
-                           const struct server *server, json_t *changes, uint64_t now_usec)
+                           const struct server *server, json_t *changes, uint64_t now_usec,
+                           size_t outcomes)
 {
     char address[ADDRESS_TEXT_BYTES];
     json_t *json = json_object();
@@ -217,7 +222,7 @@ static json_t *view_member(const struct pool *pool, const struct pool_member_spe
     set(json, "by_hand", text(server_admin_name(atomic_load(&server->admin))));
     set(json, "check", text(server_check_name(atomic_load(&server->check))));
     set(json, "ejected_until", wall_of(load(&server->passive.ejected_until_usec), now_usec));
-    set(json, "health", view_outcomes(server));
+    set(json, "health", view_outcomes(server, outcomes));
     set(json, "weight", number(spec->weight));
     set(json, "max_connections", number(spec->max_connections));
     set(json, "backup", json_boolean(spec->is_backup));
@@ -233,11 +238,13 @@ static json_t *view_member(const struct pool *pool, const struct pool_member_spe
 static void add_servers(json_t *all, struct pool *pool, uint64_t now_usec)
 {
     struct members *members = pool_members(pool);
+    size_t outcomes = members_count(members) > SERVERS_TOLD_WHOLE ? 1 : HEALTH_OUTCOMES_MAX;
     json_t *changes = changes_by_address(pool);
 
     for (size_t i = 0; i < members_count(members); i++)
-        json_array_append_new(all, view_member(pool, members_spec(members, i),
-                                               members_server(members, i), changes, now_usec));
+        json_array_append_new(all,
+                              view_member(pool, members_spec(members, i),
+                                          members_server(members, i), changes, now_usec, outcomes));
     json_decref(changes);
     members_unref(members);
 }
@@ -250,7 +257,8 @@ json_t *view_server(const struct snapshot *snapshot, size_t pool, size_t server,
     struct noting noting = {&one->address, json_object()};
 
     pool_each_change(of, note_change_of, &noting);
-    json_t *json = view_member(of, members_spec(members, server), one, noting.changes, now_usec);
+    json_t *json = view_member(of, members_spec(members, server), one, noting.changes, now_usec,
+                               HEALTH_OUTCOMES_MAX);
     json_decref(noting.changes);
     members_unref(members);
     return json;

@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define LATE_USEC 200000u
+
 #define CHECK_STEPS(STEP)                                                                          \
     STEP(rest)       /* until it is time to ask */                                                 \
     STEP(take_turn)  /* until few enough are asking */                                             \
@@ -262,13 +264,26 @@ static enum next converse(struct check *c)
 /* --- the verdict --------------------------------------------------------------------------------
  */
 
+/* A thread that wakes up late has not heard what was said in time. */
+static bool are_we_late(const struct check *c)
+{
+    uint64_t timeout = c->question->plan->checks[c->kind].timeout;
+
+    return now_of(&c->flow) > c->began_usec + timeout + LATE_USEC;
+}
+
 static enum reason reason_of(const struct check *c)
 {
     const struct question *q = c->question;
+    enum reason reason = c->flow.reason;
 
     if (!c->flow.has_failed)
         return q->talk.why;
-    return q && c->flow.reason == REASON_CHECK_TOO_SLOW ? q->talk.if_late : c->flow.reason;
+    bool is_slow = reason == REASON_CHECK_TOO_SLOW || reason == REASON_CONNECT_TOO_SLOW;
+    if (!q || !is_slow)
+        return reason;
+    reason = reason == REASON_CHECK_TOO_SLOW ? q->talk.if_late : reason;
+    return reason != REASON_DONE && are_we_late(c) ? REASON_CHECK_UNTIMED : reason;
 }
 
 static enum next judge(struct check *c)

@@ -76,6 +76,7 @@ static enum outcome_kind kind_of(enum reason reason)
     case REASON_PORTS_SHORT:
     case REASON_DESCRIPTORS_SHORT:
     case REASON_NO_MEMORY:
+    case REASON_CHECK_UNTIMED:
     case REASON_STOPPING:
         return OUTCOME_NONE; /* it says something about us */
     default:

@@ -193,3 +193,21 @@ TEST(it_may_be_stopped_anywhere)
         EXPECT(where == 0 || fake_fd[FD].is_closed);
     }
 }
+
+TEST(who_sleeps_through_an_answer_blames_nobody)
+{
+    health_begin(1);
+    on(CHECK_HTTP);
+    EXPECT(adopt() == 0);
+    until_asked();
+    accept_it();
+    pass(5000000); /* a thread that was busy with something else */
+    parent_turn();
+    EXPECT(verdict() == CHECK_UNKNOWN && newest().reason == REASON_CHECK_UNTIMED);
+    EXPECT(counter("checks_failed_ever") == 0 && counter("checks_not_made_ever") == 1);
+    until_asked();
+    pass(5000000);
+    parent_turn();
+    EXPECT(verdict() == CHECK_UNKNOWN && newest().reason == REASON_CHECK_UNTIMED);
+    health_end();
+}

@@ -3,13 +3,13 @@
 
 #include "admin/admin.h"
 #include "admin/form.h"
+#include "admin/named.h"
 #include "admin/view.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NAMES_BYTES       700 /* of what there is, as errors list it */
 #define OVER_MOST_USEC    86400000000u
 #define OVER_DEFAULT_USEC 30000000u
 #define CODE_DEFAULT      1012
@@ -19,10 +19,8 @@
 /* What is to be drained, as a body or a query names it. */
 struct what {
     enum drain_kind kind;
-    const char *name; /* "POOL/ADDRESS", a pool's, a route's; "" of the node */
-    struct pool *pool;
-    struct address address;
-    struct server *server;                /* borrowed */
+    const char *name;                     /* "POOL/ADDRESS", a pool's, a route's; "" of the node */
+    struct named named;                   /* of a server or a pool; else zeroed */
     const struct pool_settings *settings; /* for defaults; NULL: none of its own */
 };
 
@@ -34,112 +32,38 @@ static const struct snapshot *in_force(const struct call *call)
 /* --- finding ------------------------------------------------------------------------------------
  */
 
-static void add_name(char *names, const char *name)
-{
-    size_t len = strlen(names);
-
-    if (len + strlen(name) + 8 < NAMES_BYTES)
-        snprintf(names + len, NAMES_BYTES - len, "%s%s", names[len - 1] == ' ' ? "" : ", ", name);
-    else if (names[len - 1] != '.')
-        snprintf(names + len, NAMES_BYTES - len, ", ...");
-}
-
-static json_t *refuse_pool(struct call *call, const char *name)
+static bool find_route(struct call *call, struct what *what, json_t **ret_answer)
 {
     const struct settings *settings = in_force(call)->settings;
-    char names[NAMES_BYTES] = "there is: ";
+    const struct route *route;
 
-    for (size_t i = 0; i < settings->pool_count; i++)
-        add_name(names, settings->pools[i].name);
-    return call_refuse(call, 404, names, "there is no pool \"%.100s\"", name);
+    if (!named_route(call, what->name, &route, ret_answer))
+        return false;
+    if (route->settings->kind == ROUTE_POOLS)
+        what->settings = &settings->pools[route->settings->pool_index];
+    return true;
 }
 
-static json_t *refuse_route(struct call *call, const char *name)
+/* False: *ret_answer says why not (NULL: no memory). */
+static bool find(struct call *call, struct what *what, json_t **ret_answer)
 {
-    const struct settings *settings = in_force(call)->settings;
-    char names[NAMES_BYTES] = "there is: ";
+    bool is_found = true;
 
-    for (size_t i = 0; i < settings->route_count; i++)
-        add_name(names, settings->routes[i].name);
-    return call_refuse(call, 404, settings->route_count ? names : "there is none at all",
-                       "there is no route \"%.100s\"", name);
-}
-
-static json_t *refuse_server(struct call *call, const struct what *what)
-{
-    char names[NAMES_BYTES] = "it has: ";
-
-    for (size_t i = 0; i < pool_count(what->pool); i++)
-        add_name(names, strrchr(pool_server(what->pool, i)->name, '/') + 1);
-    return call_refuse(call, 404,
-                       pool_count(what->pool) ? names : "its pool has no server at this time",
-                       "there is no server \"%.150s\"", what->name);
-}
-
-static bool find_pool(struct call *call, struct what *what, const char *name, size_t len)
-{
-    const struct snapshot *snapshot = in_force(call);
-
-    for (size_t i = 0; i < snapshot->settings->pool_count; i++) {
-        const struct pool_settings *settings = &snapshot->settings->pools[i];
-        if (strlen(settings->name) != len || strncmp(settings->name, name, len) != 0)
-            continue;
-        what->pool = snapshot->pools[i];
-        what->settings = settings;
-        return true;
-    }
-    return false;
-}
-
-/* NULL: found. */
-static json_t *find_server(struct call *call, struct what *what)
-{
-    const char *slash = strrchr(what->name, '/');
-
-    if (!slash || slash == what->name)
-        return call_refuse(call, 422, "write POOL/ADDRESS, such as chat/127.0.0.1:9001",
-                           "\"%.150s\" names no server", what->name);
-    if (!find_pool(call, what, what->name, (size_t)(slash - what->name))) {
-        char name[128];
-        snprintf(name, sizeof name, "%.*s", (int)(slash - what->name), what->name);
-        return refuse_pool(call, name);
-    }
-    if (address_parse(slash + 1, &what->address) == 0)
-        what->server = pool_find(what->pool, &what->address);
-    return what->server ? NULL : refuse_server(call, what);
-}
-
-static json_t *find_route(struct call *call, struct what *what)
-{
-    const struct snapshot *snapshot = in_force(call);
-
-    for (size_t i = 0; i < snapshot->settings->route_count; i++) {
-        const struct route_settings *settings = &snapshot->settings->routes[i];
-        if (strcmp(settings->name, what->name) != 0)
-            continue;
-        if (settings->kind == ROUTE_POOLS)
-            what->settings = &snapshot->settings->pools[settings->pool_index];
-        return NULL;
-    }
-    return refuse_route(call, what->name);
-}
-
-static json_t *find(struct call *call, struct what *what)
-{
     switch (what->kind) {
     case DRAIN_SERVER:
-        return find_server(call, what);
+        is_found = named_server(call, what->name, &what->named, ret_answer);
+        break;
     case DRAIN_POOL:
-        return find_pool(call, what, what->name, strlen(what->name))
-                   ? NULL
-                   : refuse_pool(call, what->name);
+        is_found = named_pool(call, what->name, &what->named, ret_answer);
+        break;
     case DRAIN_ROUTE:
-        return find_route(call, what);
+        return find_route(call, what, ret_answer);
     case DRAIN_NODE:
     case DRAIN_CHOSEN:
         break;
     }
-    return NULL;
+    what->settings = what->named.settings;
+    return is_found;
 }
 
 /* --- showing ------------------------------------------------------------------------------------
@@ -256,8 +180,8 @@ static int set_admin(const struct what *what, enum server_admin admin)
 {
     struct pool_change change = {.what = CHANGE_STATE, .admin = admin};
 
-    change.member.address = what->address;
-    return pool_change(what->pool, &change);
+    change.member.address = what->named.address;
+    return pool_change(what->named.pool, &change);
 }
 
 /* Exactly one of the four. */
@@ -296,7 +220,7 @@ static json_t *start(struct call *call, const struct what *what, uint64_t over, 
 {
     const struct drain_spec spec = {
         .kind = what->kind,
-        .server = what->server,
+        .server = what->named.server,
         .name = what->name,
         .over_usec = over,
         .code = (uint16_t)code,
@@ -304,7 +228,7 @@ static json_t *start(struct call *call, const struct what *what, uint64_t over, 
         .keeps_out = what->kind != DRAIN_SERVER,
     };
     struct drain *drain;
-    int error = what->server ? set_admin(what, SERVER_DRAIN) : 0;
+    int error = what->named.server ? set_admin(what, SERVER_DRAIN) : 0;
 
     if (!error)
         error = drains_start(call->house->drains, &spec, &drain);
@@ -323,6 +247,7 @@ static json_t *begin_drain(struct call *call)
     uint64_t over = UINT64_MAX, code = 0;
     struct form form = form_of(call, fields);
     struct what what;
+    json_t *answer;
 
     read_what(&form, &what);
     form_time(&form, "over", OVER_MOST_USEC, &over);
@@ -332,8 +257,7 @@ static json_t *begin_drain(struct call *call)
                       (unsigned long long)code);
     if (form.wrong)
         return form_refuse(&form);
-    json_t *answer = find(call, &what);
-    if (answer)
+    if (!find(call, &what, &answer))
         return answer;
     if (over == UINT64_MAX)
         over = what.settings ? what.settings->drain_over : OVER_DEFAULT_USEC;
@@ -378,6 +302,7 @@ static void undo_one(struct call *call, struct drain *drain)
 {
     const struct drain_spec *spec = drain_spec_of(drain);
     struct what what = {.kind = spec->kind, .name = drain_name(drain)};
+    json_t *gone;
 
     drains_undo(call->house->drains, drain);
     if (spec->kind != DRAIN_SERVER)
@@ -385,10 +310,10 @@ static void undo_one(struct call *call, struct drain *drain)
     const struct drain *other = drains_find_target(call->house->drains, DRAIN_SERVER, what.name);
     if (other && drain_spec_of(other)->reason == REASON_DRAINED)
         return;
-    json_t *gone = find_server(call, &what);
-    if (!gone && atomic_load(&what.server->admin) == SERVER_DRAIN)
+    if (!find(call, &what, &gone))
+        json_decref(gone);
+    else if (atomic_load(&what.named.server->admin) == SERVER_DRAIN)
         set_admin(&what, SERVER_UP);
-    json_decref(gone);
     call->status = 200;
 }
 
@@ -421,8 +346,9 @@ static bool read_query(struct call *call, struct what *what)
 /* A server may be drained without a drain of ours: by PATCH. */
 static bool set_up(struct call *call, struct what *what, json_t **ret_answer)
 {
-    *ret_answer = find(call, what);
-    if (*ret_answer || !what->server || atomic_load(&what->server->admin) != SERVER_DRAIN)
+    *ret_answer = NULL;
+    if (!find(call, what, ret_answer) || !what->named.server ||
+        atomic_load(&what->named.server->admin) != SERVER_DRAIN)
         return false;
     set_admin(what, SERVER_UP);
     return true;
@@ -462,6 +388,8 @@ static json_t *begin_rebalance(struct call *call)
     struct rebalance_spec spec = {.tolerance_percent = TOLERANCE_DEFAULT};
     struct form form = form_of(call, fields);
     struct rebalance *rebalance;
+    struct named named;
+    json_t *answer;
 
     form_text(&form, "pool", &spec.pool);
     form_rate(&form, "rate", RATE_MOST, &spec.rate);
@@ -472,9 +400,9 @@ static json_t *begin_rebalance(struct call *call)
         form_complain(&form, "rate", "write such as 50/s", "rate: nothing would be closed");
     if (form.wrong)
         return form_refuse(&form);
+    if (!named_pool(call, spec.pool, &named, &answer))
+        return answer;
     int error = rebalance_start(call->house->rebalances, &spec, &rebalance);
-    if (error == -ENOENT)
-        return refuse_pool(call, spec.pool);
     if (error == -EBUSY)
         return call_refuse(call, 409, "wait until it is done, or DELETE it",
                            "a rebalance of pool \"%.100s\" runs, or too many do", spec.pool);

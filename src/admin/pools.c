@@ -5,12 +5,11 @@
 
 #include "admin/admin.h"
 #include "admin/form.h"
+#include "admin/named.h"
 #include "admin/view.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-#define NAMES_BYTES 600 /* of what there is, as errors list it */
 
 static const struct snapshot *in_force(const struct call *call)
 {
@@ -25,93 +24,40 @@ static uint64_t now_of_main(const struct call *call)
 /* --- what is meant ------------------------------------------------------------------------------
  */
 
-struct target {
-    size_t pool_number;
-    struct pool *pool;
-    const struct pool_settings *settings;
-    struct address address;
-    size_t server_number; /* in the pool, when it is there */
-};
-
-/* To "there is: a, b". */
-static void add_name(char *names, const char *name)
-{
-    size_t len = strlen(names);
-    bool is_first = names[len - 1] == ' ';
-
-    if (len + strlen(name) + 3 < NAMES_BYTES)
-        snprintf(names + len, NAMES_BYTES - len, "%s%s", is_first ? "" : ", ", name);
-}
-
-static json_t *refuse_pool(struct call *call, const char *name)
-{
-    const struct settings *settings = in_force(call)->settings;
-    char names[NAMES_BYTES] = "there is: ";
-
-    for (size_t i = 0; i < settings->pool_count; i++)
-        add_name(names, settings->pools[i].name);
-    return call_refuse(call, 404, names, "there is no pool \"%.100s\"", name);
-}
-
 /* False: *ret_answer says so. */
-static bool find_pool(struct call *call, struct target *target, json_t **ret_answer)
+static bool find_pool(struct call *call, struct named *named, json_t **ret_answer)
 {
-    const struct snapshot *snapshot = in_force(call);
-    const char *name = call_text(call, "pool");
-
-    for (size_t i = 0; i < snapshot->settings->pool_count; i++) {
-        if (strcmp(snapshot->settings->pools[i].name, name) != 0)
-            continue;
-        target->pool_number = i;
-        target->pool = snapshot->pools[i];
-        target->settings = &snapshot->settings->pools[i];
-        return true;
-    }
-    *ret_answer = refuse_pool(call, name);
-    return false;
+    return named_pool(call, call_text(call, "pool"), named, ret_answer);
 }
 
-static json_t *refuse_server(struct call *call, const struct target *target, const char *address)
-{
-    char names[NAMES_BYTES] = "there is: ", one[ADDRESS_TEXT_BYTES];
-
-    for (size_t i = 0; i < pool_count(target->pool); i++) {
-        if (strlen(names) + 2 * sizeof one > NAMES_BYTES) {
-            add_name(names, "...");
-            break;
-        }
-        add_name(names, address_write(&pool_server(target->pool, i)->address, one));
-    }
-    return call_refuse(call, 404, pool_count(target->pool) ? names : "add one: the pool has none",
-                       "pool \"%.100s\" has no server \"%.60s\"", target->settings->name, address);
-}
-
-static bool find_server(struct call *call, struct target *target, json_t **ret_answer)
+static bool find_server(struct call *call, struct named *named, json_t **ret_answer)
 {
     const char *address = call_text(call, "address");
 
-    if (!find_pool(call, target, ret_answer))
+    if (!find_pool(call, named, ret_answer))
         return false;
-    if (!address) {
-        *ret_answer = call_refuse(
-            call, 400, "/api/v1/pools/POOL/servers/ADDRESS, or ?address=", "which server?");
-        return false;
-    }
-    const struct server *server = address_parse(address, &target->address) == 0
-                                      ? pool_find(target->pool, &target->address)
-                                      : NULL;
-    for (size_t i = 0; server && i < pool_count(target->pool); i++)
-        if (pool_server(target->pool, i) == server)
-            target->server_number = i;
-    if (!server)
-        *ret_answer = refuse_server(call, target, address);
-    return server;
+    if (address)
+        return named_address(call, address, named, ret_answer);
+    *ret_answer =
+        call_refuse(call, 400, "/api/v1/pools/POOL/servers/ADDRESS, or ?address=", "which server?");
+    return false;
+}
+
+/* The server as it is now. */
+static json_t *view_found(const struct call *call, const struct named *named)
+{
+    size_t number = 0;
+
+    for (size_t i = 0; i < pool_count(named->pool); i++)
+        if (address_equal(&pool_server(named->pool, i)->address, &named->address))
+            number = i;
+    return view_server(in_force(call), named->pool_number, number, now_of_main(call));
 }
 
 /* Who is in such a pool is not said here. */
-static json_t *refuse_discovered(struct call *call, const struct target *target)
+static json_t *refuse_discovered(struct call *call, const struct named *named)
 {
-    const struct pool_settings *settings = target->settings;
+    const struct pool_settings *settings = named->settings;
     const char *what_to_do = settings->dns
                                  ? "change what the name resolves to; PATCH takes a server's state "
                                    "or weight, and state drain or down keeps work away from it"
@@ -138,12 +84,12 @@ static json_t *list_pools(struct call *call)
 
 static json_t *say_pool(struct call *call)
 {
-    struct target target;
+    struct named named;
     json_t *answer;
 
-    if (!find_pool(call, &target, &answer))
+    if (!find_pool(call, &named, &answer))
         return answer;
-    return view_pool(in_force(call), target.pool_number, now_of_main(call));
+    return view_pool(in_force(call), named.pool_number, now_of_main(call));
 }
 
 static json_t *list_all_servers(struct call *call)
@@ -153,55 +99,53 @@ static json_t *list_all_servers(struct call *call)
 
 static json_t *list_servers(struct call *call)
 {
-    struct target target;
+    struct named named;
     json_t *answer;
 
-    if (!find_pool(call, &target, &answer))
+    if (!find_pool(call, &named, &answer))
         return answer;
-    return json_pack("{s:s, s:o}", "pool", target.settings->name, "servers",
-                     view_servers(in_force(call), target.pool_number, now_of_main(call)));
+    return json_pack("{s:s, s:o}", "pool", named.settings->name, "servers",
+                     view_servers(in_force(call), named.pool_number, now_of_main(call)));
 }
 
 static json_t *say_server(struct call *call)
 {
-    struct target target;
+    struct named named;
     json_t *answer;
 
-    if (!find_server(call, &target, &answer))
+    if (!find_server(call, &named, &answer))
         return answer;
-    return view_server(in_force(call), target.pool_number, target.server_number, now_of_main(call));
+    return view_found(call, &named);
 }
 
 /* --- changing -----------------------------------------------------------------------------------
  */
 
-static json_t *refuse_change(struct call *call, const struct target *target, int error)
+static json_t *refuse_change(struct call *call, const struct named *named, int error)
 {
     char address[ADDRESS_TEXT_BYTES];
 
-    address_write(&target->address, address);
+    address_write(&named->address, address);
     switch (error) {
     case -EEXIST:
         return call_refuse(call, 409, "PATCH it to change its weight or limit",
-                           "pool \"%.100s\" has the server %s already", target->settings->name,
+                           "pool \"%.100s\" has the server %s already", named->settings->name,
                            address);
     case -E2BIG:
         return call_refuse(call, 422, "remove one, or use another pool",
                            "pool \"%.100s\" has %d servers, and that is the most",
-                           target->settings->name, POOL_SERVERS_MAX);
-    case -ENOENT:
-        return refuse_server(call, target, address);
+                           named->settings->name, POOL_SERVERS_MAX);
     default:
         return call_refuse(call, 503, "ask again later", "there is not enough memory");
     }
 }
 
-static void log_change(const struct call *call, const struct target *target, const char *what)
+static void log_change(const struct call *call, const struct named *named, const char *what)
 {
     char address[ADDRESS_TEXT_BYTES];
 
-    log_say(call->house->main->log, EVENT_changed, "%s/%s %s", target->settings->name,
-            address_write(&target->address, address), what);
+    log_say(call->house->main->log, EVENT_changed, "%s/%s %s", named->settings->name,
+            address_write(&named->address, address), what);
 }
 
 static void read_limits(struct form *form, struct pool_member_spec *member)
@@ -227,83 +171,74 @@ static void read_address(struct form *form, struct address *address)
         form_complain(form, "address", what_to_do, "address: \"%.60s\" is no server address", text);
 }
 
-static json_t *say_added(struct call *call, struct target *target, const char *what)
-{
-    for (size_t i = 0; i < pool_count(target->pool); i++)
-        if (address_equal(&pool_server(target->pool, i)->address, &target->address))
-            target->server_number = i;
-    log_change(call, target, what);
-    return view_server(in_force(call), target->pool_number, target->server_number,
-                       now_of_main(call));
-}
-
 static json_t *add_server(struct call *call)
 {
     static const char *const fields[] = {"address", "weight", "max_connections", "backup", NULL};
     struct pool_change change = {.what = CHANGE_ADD, .member.weight = 1};
     struct form form = form_of(call, fields);
-    struct target target;
+    struct named named;
     json_t *answer;
     char what[80];
 
-    if (!find_pool(call, &target, &answer))
+    if (!find_pool(call, &named, &answer))
         return answer;
-    if (target.settings->dns || target.settings->file)
-        return refuse_discovered(call, &target);
+    if (named.settings->dns || named.settings->file)
+        return refuse_discovered(call, &named);
     read_address(&form, &change.member.address);
     read_limits(&form, &change.member);
     form_flag(&form, "backup", &change.member.is_backup);
     if (form.wrong)
         return form_refuse(&form);
-    target.address = change.member.address;
-    int error = pool_change(target.pool, &change);
+    named.address = change.member.address;
+    int error = pool_change(named.pool, &change);
     if (error)
-        return refuse_change(call, &target, error);
+        return refuse_change(call, &named, error);
     call->house->members_changed(call->house);
     call->status = 201;
     snprintf(what, sizeof what, "was added, with weight %u", change.member.weight);
-    return say_added(call, &target, what);
+    log_change(call, &named, what);
+    return view_found(call, &named);
 }
 
 static json_t *remove_server(struct call *call)
 {
     struct pool_change change = {.what = CHANGE_REMOVE};
-    struct target target;
+    struct named named;
     json_t *answer;
 
-    if (!find_server(call, &target, &answer))
+    if (!find_server(call, &named, &answer))
         return answer;
-    if (target.settings->dns || target.settings->file)
-        return refuse_discovered(call, &target);
-    struct server *server = server_ref(pool_find(target.pool, &target.address));
-    change.member.address = target.address;
-    int error = pool_change(target.pool, &change);
+    if (named.settings->dns || named.settings->file)
+        return refuse_discovered(call, &named);
+    struct server *server = server_ref(named.server);
+    change.member.address = named.address;
+    int error = pool_change(named.pool, &change);
     if (error) {
-        answer = refuse_change(call, &target, error);
+        answer = refuse_change(call, &named, error);
     } else {
         call->house->members_changed(call->house);
-        log_change(call, &target, "was removed");
+        log_change(call, &named, "was removed");
         answer = json_pack("{s:s, s:I, s:s}", "removed", server->name, "tunnels",
                            (json_int_t)atomic_load(&server->tunnels), "on_removed",
-                           target.settings->on_removed == ON_REMOVED_KEEP ? "keep" : "close");
+                           named.settings->on_removed == ON_REMOVED_KEEP ? "keep" : "close");
     }
     server_unref(server);
     return answer;
 }
 
 /* Each of the fields that are given is a change of its own. 0 or a negative errno. */
-static int change_one(struct call *call, const struct target *target, struct pool_change change,
+static int change_one(struct call *call, const struct named *named, struct pool_change change,
                       enum pool_change_kind what, const char *words)
 {
     change.what = what;
-    int error = pool_change(target->pool, &change);
+    int error = pool_change(named->pool, &change);
 
     if (!error)
-        log_change(call, target, words);
+        log_change(call, named, words);
     return error;
 }
 
-static int change_all(const struct form *form, const struct target *target,
+static int change_all(const struct form *form, const struct named *named,
                       const struct pool_change *change)
 {
     char words[80];
@@ -311,20 +246,20 @@ static int change_all(const struct form *form, const struct target *target,
 
     if (form_has(form, "weight")) {
         snprintf(words, sizeof words, "has the weight %u", change->member.weight);
-        error = change_one(form->call, target, *change, CHANGE_WEIGHT, words);
+        error = change_one(form->call, named, *change, CHANGE_WEIGHT, words);
     }
     if (!error && form_has(form, "max_connections")) {
         snprintf(words, sizeof words, "takes %u connections at most%s",
                  change->member.max_connections,
                  change->member.max_connections ? "" : " (0: any number)");
-        error = change_one(form->call, target, *change, CHANGE_MAX_CONNECTIONS, words);
+        error = change_one(form->call, named, *change, CHANGE_MAX_CONNECTIONS, words);
     }
     if (!error && form_has(form, "state")) {
         snprintf(words, sizeof words, "is set to %s", server_admin_name(change->admin));
-        error = change_one(form->call, target, *change, CHANGE_STATE, words);
+        error = change_one(form->call, named, *change, CHANGE_STATE, words);
         if (!error)
-            form->call->house->server_set(
-                form->call->house, pool_find(target->pool, &target->address), target->settings);
+            form->call->house->server_set(form->call->house,
+                                          pool_find(named->pool, &named->address), named->settings);
     }
     return error;
 }
@@ -336,10 +271,10 @@ static json_t *change_server(struct call *call)
     struct pool_change change = {.member.weight = 1};
     struct form form = form_of(call, fields);
     unsigned admin = SERVER_UP;
-    struct target target;
+    struct named named;
     json_t *answer;
 
-    if (!find_server(call, &target, &answer))
+    if (!find_server(call, &named, &answer))
         return answer;
     read_limits(&form, &change.member);
     form_word(&form, "state", states, &admin);
@@ -348,12 +283,12 @@ static json_t *change_server(struct call *call)
                       "there is nothing to change");
     if (form.wrong)
         return form_refuse(&form);
-    change.member.address = target.address;
+    change.member.address = named.address;
     change.admin = (enum server_admin)admin;
-    int error = change_all(&form, &target, &change);
+    int error = change_all(&form, &named, &change);
     if (error)
-        return refuse_change(call, &target, error);
-    return view_server(in_force(call), target.pool_number, target.server_number, now_of_main(call));
+        return refuse_change(call, &named, error);
+    return view_found(call, &named);
 }
 
 #define SERVERS "/api/v1/pools/{pool}/servers"

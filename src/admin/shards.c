@@ -1,19 +1,11 @@
 /* Which servers a key's connections go to, by their health of now. */
 #include "admin/door.h"
 
-#include "admin/admin_priv.h"
+#include "admin/named.h"
 #include "balance/subset.h"
 #include "route/shard.h"
 
 #include <inttypes.h>
-
-static const struct route *find_route(const struct snapshot *snapshot, const char *name)
-{
-    for (size_t i = 0; i < snapshot->settings->route_count; i++)
-        if (strcmp(snapshot->routes[i].name, name) == 0)
-            return &snapshot->routes[i];
-    return NULL;
-}
 
 static json_t *name_servers(struct pool *pool, uint64_t hash, uint32_t servers, uint64_t now_usec)
 {
@@ -32,16 +24,15 @@ static json_t *name_servers(struct pool *pool, uint64_t hash, uint32_t servers, 
 static json_t *say_set(struct call *call)
 {
     const char *name = call_text(call, "route"), *text = call_text(call, "key");
-    const struct snapshot *snapshot = *call->house->in_force;
-    const struct route *route = name ? find_route(snapshot, name) : NULL;
+    const struct route *route;
+    json_t *answer;
     char digits[17] = "";
 
     if (!name || !text || !text[0])
         return call_refuse(call, 400, "ask for /api/v1/shards?route=rooms&key=lobby",
                            "which %s is meant", name ? "key" : "route");
-    if (!route)
-        return call_refuse(call, 404, "GET /api/v1/routes lists them", "there is no route \"%s\"",
-                           name);
+    if (!named_route(call, name, &route, &answer))
+        return answer;
     if (!route->shard_key.kind)
         return call_refuse(call, 409, "give it shard: { key: path.room, servers: 2 }",
                            "route \"%s\" is not sharded: its connections go to any server", name);

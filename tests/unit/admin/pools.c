@@ -152,7 +152,7 @@ TEST(a_server_comes_is_changed_and_goes)
     expect(world, "GET", path, NULL, 200, "\"weight\":4,\"max_connections\":9");
     expect(world, "GET", "/api/v1/pools/chat", NULL, 200, "\"servers\":2,\"usable\":1");
     expect(world, "DELETE", path, NULL, 200, "\"removed\":\"chat/[::1]:7\"");
-    expect(world, "GET", path, NULL, 404, "there is: 127.0.0.1:1");
+    expect(world, "GET", path, NULL, 404, "it has: 127.0.0.1:1");
     expect(world, "GET", "/api/v1/pools/chat", NULL, 200, "\"servers\":1,\"usable\":1");
     EXPECT(world->changes == 2);
     world_end(world);
@@ -169,7 +169,7 @@ TEST(what_will_not_do_changes_nothing)
         {"PATCH", SERVERS_OF_CHAT "/127.0.0.1:1", "{}", 422, "nothing to change"},
         {"PATCH", SERVERS_OF_CHAT "/127.0.0.1:1", "{\"weight\":4,\"state\":\"off\"}", 422,
          "\"field\":\"state\""},
-        {"PATCH", SERVERS_OF_CHAT "/127.0.0.1:2", "{\"weight\":4}", 404, "there is: 127.0.0.1:1"},
+        {"PATCH", SERVERS_OF_CHAT "/127.0.0.1:2", "{\"weight\":4}", 404, "it has: 127.0.0.1:1"},
         {"PATCH", SERVERS_OF_CHAT, "{\"weight\":4}", 400, "which server"},
         {"DELETE", SERVERS_OF_CHAT "?address=127.0.0.1:2", NULL, 404, "no server"},
     };

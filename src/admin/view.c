@@ -67,6 +67,21 @@ static json_t *view_steps(const struct connection *c)
     return steps;
 }
 
+/* The set that alone could be chosen from: of which key, and how large. */
+static json_t *view_shard(const struct choice *choice)
+{
+    char digits[17] = "";
+    json_t *json;
+
+    if (!choice->shard_servers)
+        return json_null();
+    json = json_object();
+    bytes_write_hex(choice->shard_hash, digits);
+    set(json, "hash", text(digits));
+    set(json, "servers", number(choice->shard_servers));
+    return json;
+}
+
 static json_t *view_choice(const struct connection *c)
 {
     const struct choice *choice = c->choice;
@@ -91,6 +106,7 @@ static json_t *view_choice(const struct connection *c)
         json_array_append_new(candidates, one);
     }
     set(json, "candidates", candidates);
+    set(json, "shard", view_shard(choice));
     return json;
 }
 

@@ -52,6 +52,9 @@ test('every room\'s members sit in its set, balanced inside it; larger sets for 
     const said = spawnSync(binary, ['explain', t.file, `ws://127.0.0.1:${t.port}/rooms/${encodeURIComponent(room)}`], { encoding: 'utf8' }).stdout
     const addresses = set.map(name => `chat/${echoes.find(e => e.name === name).address}`)
     assert.ok(said.includes(`set        of ${size}: ${addresses.join(', ')}`), said)
+    const seen = t.json('connections').connections.at(-1)
+    const { choice } = await api(t, `/api/v1/connections/${seen.connection}`)
+    assert.deepEqual(choice.shard, { hash: (await api(t, `/api/v1/shards?route=rooms&key=${encodeURIComponent(room)}`)).hash, servers: size })
     assert.ok(said.includes(`shard      path.room: "${room}"`), said)
   }
   await finish(t, wires)

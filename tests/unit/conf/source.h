@@ -153,6 +153,7 @@ static inline void tell(void *to, struct mark mark, const char *words, const cha
 /* Compares, and shows both where they differ. */
 static inline void expect_text(const char *is, const char *wanted)
 {
+    EXPECT(is);
     if (strcmp(is, wanted) != 0)
         print_error("is:\n%s\nwanted:\n%s\n", is, wanted);
     EXPECT(strcmp(is, wanted) == 0);

@@ -89,6 +89,26 @@ static void show_checks(const json_t *health)
     putchar('\n');
 }
 
+/* Where sessions are kept. */
+static void show_stores(const json_t *all)
+{
+    const json_t *store;
+    size_t i;
+
+    json_array_foreach(all, i, store)
+    {
+        const char *breaker = client_word(store, "breaker");
+        printf("store %s, %s: %lld of %lld found, %lld put", client_word(store, "store"),
+               client_word(store, "kind"), client_count(store, "hits_ever"),
+               client_count(store, "gets_ever"), client_count(store, "puts_ever"));
+        if (client_count(store, "failures_ever"))
+            printf(", %lld failed", client_count(store, "failures_ever"));
+        if (strcmp(breaker, "closed") != 0)
+            printf("; its breaker is %s", breaker);
+        putchar('\n');
+    }
+}
+
 static void show_drains(const json_t *json)
 {
     const json_t *one;
@@ -129,6 +149,9 @@ static void show_status(const json_t *json)
     show_changes(json_object_get(json, "changes"));
     show_discovery(json_object_get(json, "discovery"));
     show_checks(json_object_get(json, "health"));
+}
+
+    show_stores(json_object_get(json, "stores"));
     show_drains(json);
     show_last_reload(json_object_get(json, "last_reload"));
 }

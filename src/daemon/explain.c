@@ -182,7 +182,7 @@ static const struct gate_spec *find_gate(const struct snapshot *snapshot, const 
             return &snapshot->gates[i];
     *ret_by_port = false;
     for (size_t i = 0; i < snapshot->settings->listener_count; i++)
-        if (!snapshot->gates[i].tcp &&
+        if (!snapshot->gates[i].tcp && !snapshot->gates[i].settings->sessions &&
             (snapshot->gates[i].settings->tls_mode != TLS_NONE) == asked->is_tls)
             return &snapshot->gates[i];
     return NULL;
@@ -210,6 +210,12 @@ static int say_gate(const struct snapshot *snapshot, const struct asked *asked,
                    : "; no listener has the URL's port, this is the first that speaks its scheme");
     if (asked->is_raw && !gate->tcp) {
         printf("           but it reads what comes: ask with ws://, wss://, http:// or https://\n");
+        return 1;
+    }
+    if (gate->settings->sessions) {
+        printf("           and no route: servers read and write the state of their sessions there, "
+               "in store %s, at /sessions/{id}\n",
+               gate->settings->sessions);
         return 1;
     }
     if (gate->tcp || speaks_tls == asked->is_tls)

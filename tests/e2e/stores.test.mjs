@@ -336,6 +336,40 @@ describe('Sentinel', { skip }, () => {
   })
 })
 
+test('two nodes count in one state: no step is lost', { skip }, async () => {
+  const redis = await Redis.start()
+  const nodes = [await started(`{ redis: "redis://127.0.0.1:${redis.port}", timeout: 2s }`), await started(`{ redis: "redis://127.0.0.1:${redis.port}", timeout: 2s }`)]
+  const via = new http.Agent({ keepAlive: true })
+  let conflicts = 0
+  const count = async port => {
+    for (let i = 0; i < 20;) {
+      const read = await request(port, 'GET', 'counter', { via })
+      const condition = read.status === 404 ? { 'if-none-match': '*' } : { 'if-match': read.headers.etag }
+      const put = await request(port, 'PUT', 'counter', { via, body: String(Number(read.body.trim() && read.status === 200 ? read.body : 0) + 1), headers: condition })
+      if (put.status === 204) i++
+      else conflicts++
+      assert.ok(put.status === 204 || put.status === 412, `${put.status} ${put.body}`)
+    }
+  }
+  await Promise.all([0, 1, 0, 1, 0, 1].map(n => count(nodes[n].sessions)))
+  assert.equal((await request(nodes[0].sessions, 'GET', 'counter', { via })).body, '120')
+  assert.ok(conflicts > 0, 'they met')
+  via.destroy()
+  for (const node of nodes) await node.stop()
+  await redis.stop()
+})
+
+test('what commands say of it', async () => {
+  const t = await started('{ memory: {} }')
+  await put(t.sessions, 'a', 'x')
+  await get(t.sessions, 'a')
+  assert.match(t.command('status').out, /^store kept, memory: 1 of 1 found, 1 put$/m)
+  const explained = spawnSync(binary, ['explain', t.file, `http://127.0.0.1:${t.sessions}/sessions/a`], { encoding: 'utf8' })
+  assert.match(explained.stdout, /no route: servers read and write the state of their sessions there, in store kept/)
+  assert.match(spawnSync(binary, ['explain', t.file, 'http://x/'], { encoding: 'utf8' }).stdout, new RegExp(`listener   127.0.0.1:${t.port} `))
+  await t.stop()
+})
+
 test('check names what is wrong in a URL, and shows no password', async () => {
   const t = await started('{ redis: "redis://joe:hunter2@127.0.0.1:1/0" }')
   const check = (...words) => { const done = spawnSync(binary, ['check', t.file, ...words], { encoding: 'utf8' }); return done.stdout + done.stderr }

@@ -2,6 +2,7 @@
 // behind when it is dead; what happens without Redis is as configured.
 import assert from 'node:assert/strict'
 import http from 'node:http'
+import net from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { Server as SocketServer } from 'socket.io'
 import { Wire, plain } from './lib/raw.mjs'
@@ -114,8 +115,15 @@ describe('two nodes on Redis', { skip }, () => {
       await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
       return { io, address: `127.0.0.1:${server.address().port}` }
     }))
-    const nodes = await Promise.all([0, 1].map(() => Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${t.port} } ]
-stores: { kept: { redis: "${url()}", timeout: 5s } }
+    // What the first node tells Redis comes late, so the client is faster.
+    const slow = net.createServer(socket => {
+      const to = net.connect(redis.port, '127.0.0.1')
+      socket.on('data', data => setTimeout(() => to.write(data), 15)).on('error', () => {}).on('close', () => to.destroy())
+      to.on('data', data => socket.write(data)).on('error', () => {}).on('close', () => socket.destroy())
+    })
+    await new Promise(resolve => slow.listen(0, '127.0.0.1', resolve))
+    const nodes = await Promise.all([slow.address().port, redis.port].map(port => Turnout.start(t => `listeners: [ { listen: 127.0.0.1:${t.port} } ]
+stores: { kept: { redis: "redis://127.0.0.1:${port}/0", timeout: 5s } }
 pools: { main: { balance: round_robin, servers: [ ${servers.map(s => s.address).join(', ')} ] } }
 routes: [ { match: { prefix: /socket.io }, pool: main, sticky: { preset: socket.io, store: kept } } ]`)))
     const wires = await Promise.all(nodes.map(t => Wire.connect(t.port)))
@@ -135,6 +143,7 @@ routes: [ { match: { prefix: /socket.io }, pool: main, sticky: { preset: socket.
     }
     for (const wire of wires) wire.close()
     for (const t of nodes) await t.stop()
+    slow.close()
     for (const s of servers) await s.io.close()
   })
 

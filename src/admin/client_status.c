@@ -149,8 +149,6 @@ static void show_status(const json_t *json)
     show_changes(json_object_get(json, "changes"));
     show_discovery(json_object_get(json, "discovery"));
     show_checks(json_object_get(json, "health"));
-}
-
     show_stores(json_object_get(json, "stores"));
     show_drains(json);
     show_last_reload(json_object_get(json, "last_reload"));

@@ -77,6 +77,16 @@ int connection_claim(struct connection *c, const struct address *from, struct by
     return 0;
 }
 
+void connection_take_newest_snapshot(struct connection *c)
+{
+    struct proxy *proxy = proxy_of(&c->flow);
+
+    if (c->snapshot == proxy->snapshot)
+        return;
+    snapshot_unref(c->snapshot);
+    c->snapshot = snapshot_ref(proxy->snapshot);
+}
+
 void connection_release_seat(struct connection *c)
 {
     if (c->chosen)

@@ -103,6 +103,8 @@ void connection_forget_trail(struct connection *c); /* a new request begins */
 /* Of the listener, for this worker; NULL: TLS does not end here. */
 struct tls_context *connection_tls(const struct connection *c);
 
+/* A new request is judged by the configuration in force. */
+void connection_take_newest_snapshot(struct connection *c);
 void connection_release_seat(struct connection *c); /* harmless without one */
 void connection_release_hold(struct connection *c); /* harmless without one */
 void connection_close_server(struct connection *c); /* harmless without one */

@@ -76,6 +76,8 @@ void exchange_begin_next(struct exchange *h, const struct snapshot *snapshot);
 /* Puts the head's bytes aside, so that what comes behind may grow and go without moving them. */
 int exchange_split(struct exchange *h, size_t head_len); /* 0 or -ENOMEM */
 
+/* What the request is told and believed about the way it came. 0 or -ENOMEM. */
+int exchange_look_back(struct exchange *h, struct connection *c);
 /* DONE: h->route is set, and it is known what is asked for. */
 enum reason exchange_judge(struct exchange *h);
 /* DONE: a server is to be asked; ANSWERED_HERE: `own` is what the route says by itself. */
@@ -95,3 +97,12 @@ enum reason exchange_begin_download(struct exchange *h, struct stream *client,
 /* What the request says, for templates and keys. The texts live in `client`, too. */
 struct facts exchange_facts(const struct exchange *h, char client[IP_TEXT_BYTES]);
 void exchange_fields(const struct exchange *h, struct log_fields *fields);
+
+/* Whether the server can be asked again, or another one, without anything being done twice. */
+bool exchange_may_ask_again(const struct exchange *h);
+/* While the answer comes: what the rest of the request's body waits for. Its failure is no failure
+ * of the answer. */
+enum transfer_state exchange_upload_more(struct exchange *h, uint8_t *scratch);
+/* Why an answer ends that cannot be forwarded; what is wrong before the client has seen any of it
+ * can still be said. */
+enum reason exchange_cut(const struct exchange *h, enum transfer_state state);

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define SERVER_MARGIN_USEC 1000000u
+
 void reach_begin(struct reach *reach)
 {
     *reach = (struct reach){0};
@@ -168,4 +170,21 @@ enum next reach_dial(struct reach *reach, struct connection *c, unsigned pick_st
     if (child->reason == REASON_DESCRIPTORS_SHORT || child->reason == REASON_NO_MEMORY)
         return flow_fail(&c->flow, child->reason); /* another server would not help */
     return flow_goto(&c->flow, pick_step);
+}
+
+/* A server that says how long it waits is left earlier than that: a request sent as it closes would
+ * be lost, and may not be sent again. */
+void reach_rest(struct connection *c, uint64_t server_rests_usec)
+{
+    struct pool_keepalive limits = *pool_keepalive(connection_pool(c));
+    uint64_t server = server_rests_usec;
+
+    if (server != FOREVER) {
+        server = server > SERVER_MARGIN_USEC ? server - SERVER_MARGIN_USEC : 0;
+        limits.idle_usec = server < limits.idle_usec ? server : limits.idle_usec;
+        limits.max = server ? limits.max : 0;
+    }
+    c->owns_rest |= pool_proxy_protocol(connection_pool(c)) != PROXY_OUT_NO;
+    keepalive_give(&proxy_of(&c->flow)->keepalive, c->chosen, TAKE(c->server), &limits,
+                   connection_as_owner(c));
 }

@@ -39,3 +39,7 @@ enum next reach_redial(struct reach *reach, struct connection *c);
 /* The chosen server did not answer, for that reason: gives its seat back. Then the step pick_server
  * chooses another one, or fails for the reason when enough were tried. */
 void reach_give_up(struct reach *reach, struct connection *c, enum reason reason);
+
+/* The server's connection, which is clean, rests for the next request; so long at most, the server
+ * says (FOREVER: it says nothing). */
+void reach_rest(struct connection *c, uint64_t server_rests_usec);

@@ -155,7 +155,7 @@ static inline void expect_text(const char *is, const char *wanted)
 {
     EXPECT(is);
     if (strcmp(is, wanted) != 0)
-        print_error("is:\n%s\nwanted:\n%s\n", is, wanted);
+        print_error("is:\n%s\nwanted:\n%s\n", is ? is : "", wanted ? wanted : "");
     EXPECT(strcmp(is, wanted) == 0);
 }
 

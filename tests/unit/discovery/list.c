@@ -76,7 +76,7 @@ TEST(bad_lines_are_told_with_their_number)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         EXPECT(parse(rows[i].text, &servers, &count) == -EINVAL);
         if (strcmp(told, rows[i].told) != 0)
-            print_error("is:\n%swanted:\n%s", told, rows[i].told);
+            print_error("is:\n%swanted:\n%s", told, rows[i].told ? rows[i].told : "");
         EXPECT(strcmp(told, rows[i].told) == 0);
     }
     EXPECT(!servers);

@@ -117,7 +117,7 @@ static inline uint64_t counter(const char *name)
         return atomic_load(&counters->counter_name);
     HEALTH_COUNTERS(COUNTER)
 #undef COUNTER
-    EXPECT(!"a counter");
+    test_fail(name, __FILE__, __LINE__);
 }
 
 /* A fresh socket for the next check. */

@@ -59,7 +59,10 @@ static bool fails(size_t number, uint64_t now_usec)
 /* True: it is ejected by the last of them. */
 static bool fails_thrice(size_t number, uint64_t now_usec)
 {
-    return !fails(number, now_usec) & !fails(number, now_usec) & fails(number, now_usec);
+    bool too_soon = fails(number, now_usec);
+
+    too_soon |= fails(number, now_usec);
+    return fails(number, now_usec) && !too_soon;
 }
 
 static uint64_t until(size_t number)

@@ -295,6 +295,37 @@ describe('a Redis that fails', { skip }, () => {
     await until(async () => /wants a password/.test((await get(t.sessions, 'a')).body), 'it is said')
     await end()
   })
+  test('an answer that is lost on its way: asked again, and compare-and-set does not fail against itself', async () => {
+    redis = await Redis.start()
+    let loses = 0 // so many answers to scripts
+    let lost = 0
+    const between = net.createServer(client => {
+      const server = net.connect(redis.port, '127.0.0.1')
+      let wasScript = false
+      client.on('data', data => { wasScript = data.includes('EVAL'); server.write(data) }).on('error', () => {}).on('close', () => server.destroy())
+      server.on('data', data => {
+        if (!wasScript || data.includes('NOSCRIPT') || !loses) { client.write(data); return }
+        loses--
+        lost++
+        client.destroy()
+      }).on('error', () => {}).on('close', () => client.destroy())
+    })
+    await new Promise(resolve => between.listen(0, '127.0.0.1', resolve))
+    t = await started(`{ redis: "redis://127.0.0.1:${between.address().port}", timeout: 3s }`)
+    loses = 1
+    const first = await put(t.sessions, 'lost', 'one', { 'if-none-match': '*' })
+    assert.deepEqual([first.status, lost], [204, 1])
+    loses = 2
+    const second = await put(t.sessions, 'lost', 'two', { 'if-match': first.headers.etag })
+    assert.deepEqual([second.status, lost], [204, 3])
+    const read = await get(t.sessions, 'lost')
+    assert.deepEqual([read.body, read.headers.etag], ['two', second.headers.etag])
+    assert.equal((await put(t.sessions, 'lost', 'three', { 'if-match': first.headers.etag })).status, 412)
+    assert.equal(storeOf(t).failures_ever, 0)
+    await t.stop()
+    between.close()
+    await redis.stop()
+  })
   test('something that is no Redis', async () => {
     const server = net.createServer(socket => { socket.on('error', () => {}); socket.write('220 mail\r\n') })
     await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -67,36 +67,27 @@ const struct ws_fault *ws_fault_at(unsigned number)
 /* --- text ---------------------------------------------------------------------------------------
  */
 
-static const struct {
-    uint8_t first, last, left, from,
-        to; /* of the first byte; how many follow, the second's range */
-} characters[] = {
-    {0x00, 0x7f, 0, 0, 0},       {0xc2, 0xdf, 1, 0x80, 0xbf}, {0xe0, 0xe0, 2, 0xa0, 0xbf},
-    {0xe1, 0xec, 2, 0x80, 0xbf}, {0xed, 0xed, 2, 0x80, 0x9f}, {0xee, 0xef, 2, 0x80, 0xbf},
-    {0xf0, 0xf0, 3, 0x90, 0xbf}, {0xf1, 0xf3, 3, 0x80, 0xbf}, {0xf4, 0xf4, 3, 0x80, 0x8f},
-};
-
-static bool begin_character(struct ws_guard *g, uint8_t byte)
+/* RFC 3629 section 4: the second byte's range keeps out what could be written shorter, surrogates,
+ * and what lies beyond U+10FFFF. False: no character begins so. */
+static inline bool begin_character(struct ws_character *c, uint8_t byte)
 {
-    for (size_t i = 0; i < ARRAY_LEN(characters); i++)
-        if (byte <= characters[i].last) {
-            g->text.left = characters[i].left;
-            g->text.from = characters[i].from;
-            g->text.to = characters[i].to;
-            return byte >= characters[i].first;
-        }
-    return false;
+    if (byte < 0xc2 || byte > 0xf4)
+        return byte < 0x80;
+    c->left = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    c->from = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
+    c->to = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
+    return true;
 }
 
-static bool take_character(struct ws_guard *g, uint8_t byte)
+static inline bool take_byte(struct ws_character *c, uint8_t byte)
 {
-    if (!g->text.left)
-        return begin_character(g, byte);
-    if (byte < g->text.from || byte > g->text.to)
+    if (!c->left)
+        return begin_character(c, byte);
+    if (byte < c->from || byte > c->to)
         return false;
-    g->text.left--;
-    g->text.from = 0x80;
-    g->text.to = 0xbf;
+    c->left--;
+    c->from = 0x80;
+    c->to = 0xbf;
     return true;
 }
 
@@ -116,15 +107,22 @@ static size_t ascii_bytes(const uint8_t *at, size_t len, const uint8_t mask[4])
     return used;
 }
 
+/* All by local copies: what is read through `at` may not alias them. */
 static bool read_text(struct ws_guard *g, const uint8_t *at, size_t len)
 {
-    for (size_t i = 0; i < len;) {
-        if (!g->text.left && i % 4 == 0)
-            i += ascii_bytes(at + i, len - i, g->mask);
-        if (i < len && !take_character(g, at[i] ^ g->mask[i % 4]))
-            return false;
-        i += i < len;
+    struct ws_character character = g->text;
+    uint8_t mask[4];
+    size_t i = 0;
+
+    memcpy(mask, g->mask, sizeof mask);
+    while (i < len) {
+        if (!character.left)
+            i += ascii_bytes(at + i, len - i, mask);
+        for (size_t end = i + 4 < len ? i + 4 : len; i < end; i++)
+            if (!take_byte(&character, at[i] ^ mask[i % 4]))
+                return false;
     }
+    g->text = character;
     return true;
 }
 

@@ -31,6 +31,11 @@ struct ws_rules {
     uint8_t nonce[WS_NONCE_BYTES]; /* payload of our Pings: its Pong is for us */
 };
 
+/* The UTF-8 character under way: how many bytes it lacks, and between what the next one must be. */
+struct ws_character {
+    uint8_t left, from, to;
+};
+
 /* Where a direction stands. Zero it, and set credit. */
 struct ws_guard {
     uint64_t left;    /* payload of the frame under way that is still to come */
@@ -41,10 +46,8 @@ struct ws_guard {
     uint8_t flags;
     uint8_t have; /* bytes in `held` */
     uint8_t held[WS_HELD_MAX];
-    uint8_t mask[4]; /* of the frame under way, turned so that [0] is for its next byte */
-    struct {
-        uint8_t left, from, to; /* bytes that the character under way lacks, and the next's range */
-    } text;
+    uint8_t mask[4];          /* of the frame under way, turned so that [0] is for its next byte */
+    struct ws_character text; /* of a payload that is text */
 };
 
 /* What is wrong, and the row of reason.def that it belongs to. */

@@ -124,11 +124,11 @@ static struct ws_rules rules_of(const struct row *row)
 static void feed(struct ws_guard *guard, const struct ws_rules *rules, struct bytes batch,
                  struct out *out)
 {
-    struct bytes memory = exact(batch, batch.len);
     struct ws_judged judged;
 
     if (out->fault)
         return;
+    struct bytes memory = exact(batch, batch.len);
     ws_guard_feed(guard, rules, memory, &judged);
     for (unsigned i = 0; i < judged.count; i++) {
         EXPECT(judged.piece[i].len && out->len + judged.piece[i].len <= sizeof out->at);

@@ -67,7 +67,7 @@ TEST(half_a_header_is_held_and_counts_as_come)
     turn();
     EXPECT(fake_fd[SERVER].out_len == 0 && relay_moved_bytes(relay, 0) == 5);
     EXPECT(lane_now(to_server)->settled == 0 && is_idle_without_buffers());
-    fake_feed(CLIENT, CLIENT_HI + 5, 3);
+    fake_feed(CLIENT, &(CLIENT_HI)[5], 3);
     turn();
     EXPECT(HEARD(SERVER, CLIENT_HI) && relay_moved_bytes(relay, 0) == 8);
     EXPECT(lane_now(to_server)->settled == 8 && lane_now(to_server)->produced == 0);
@@ -96,7 +96,7 @@ TEST(the_good_frames_before_a_fault_arrive_and_nothing_more)
         setup_guard(guard_opts());
         fake_feed(CLIENT, CLIENT_HI BAD, cut);
         turn();
-        fake_feed(CLIENT, CLIENT_HI BAD "more" + cut, 18 - cut);
+        fake_feed(CLIENT, &(CLIENT_HI BAD "more")[cut], 18 - cut);
         turn();
         EXPECT(HEARD(SERVER, CLIENT_HI));
         EXPECT(ended_for(REASON_FRAME_OPCODE, 0, 2));
@@ -196,8 +196,8 @@ TEST(early_bytes_are_judged_and_the_101_comes_first)
     begin_without_relay();
     start_with(guarded(&guard), bytes_of("101"),
                (struct bytes[2]){{(const uint8_t *)CLIENT_HI, 3}, {(const uint8_t *)SERVER_HI, 1}});
-    fake_feed(CLIENT, CLIENT_HI + 3, 5);
-    fake_feed(SERVER, SERVER_HI + 1, 3);
+    fake_feed(CLIENT, &(CLIENT_HI)[3], 5);
+    fake_feed(SERVER, &(SERVER_HI)[1], 3);
     turn();
     EXPECT(HEARD(CLIENT, "101" SERVER_HI) && HEARD(SERVER, CLIENT_HI));
     EXPECT(relay_moved_bytes(relay, 0) == 8 && relay_moved_bytes(relay, 1) == 4);
@@ -456,5 +456,87 @@ TEST(a_relay_without_one_is_as_ever)
         pair_close();
         pair_open();
     }
+    end();
+}
+
+/* What has arrived at the client, with pings of ours in it: out of it they are what was sent. */
+struct heard {
+    uint8_t bytes[2 * STREAM_BYTES];
+    size_t len;
+    unsigned pings;
+};
+
+static void hear_client(struct heard *heard)
+{
+    struct fake_fd *client = &fake_fd[CLIENT];
+
+    EXPECT(heard->len + client->out_len <= sizeof heard->bytes);
+    memcpy(heard->bytes + heard->len, client->out, client->out_len);
+    heard->len += client->out_len;
+    client->out_len = 0;
+}
+
+static size_t frame_bytes(const uint8_t *at)
+{
+    if (at[1] < 126)
+        return 2u + at[1];
+    return 4u + ((size_t)at[2] << 8 | at[3]);
+}
+
+static bool is_what_was_sent(struct heard *heard)
+{
+    const struct plan *plan = &plans[1];
+    size_t at = plan->head, sent = plan->head;
+
+    EXPECT(memcmp(heard->bytes, plan->bytes, plan->head) == 0);
+    while (at < heard->len) {
+        size_t len = frame_bytes(heard->bytes + at);
+        EXPECT(at + len <= heard->len);
+        if (len == WS_PING_BYTES && !memcmp(heard->bytes + at, PING, len)) {
+            heard->pings++;
+        } else {
+            EXPECT(sent + len <= plan->len && !memcmp(heard->bytes + at, plan->bytes + sent, len));
+            sent += len;
+        }
+        at += len;
+    }
+    return sent == plan->len;
+}
+
+TEST(pings_stand_between_frames_whatever_the_schedule)
+{
+    static struct heard heard;
+    struct guard_opts guard;
+    unsigned pings = 0;
+
+    begin_without_relay();
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        random_init(&dice, seed);
+        make_plan(0, true);
+        make_plan(1, true);
+        struct relay_opts opts = any_guarded(&guard);
+        guard.ping_usec = 1 + roll(SECOND);
+        guard.pong_usec = 1000 * (uint64_t)SECOND;
+        heard = (struct heard){.len = 0};
+        start_plans(opts);
+        for (int round = 0; round < 200 || plans[1].fed < plans[1].len; round++) {
+            play_a_round();
+            check_arrival(0);
+            hear_client(&heard);
+        }
+        for (int i = 0; i < 3; i++) {
+            fake_room(CLIENT, FAKE_BYTES);
+            turn();
+            hear_client(&heard);
+        }
+        EXPECT(is_what_was_sent(&heard) && !relay_is_over(relay));
+        EXPECT(relay_moved_bytes(relay, 1) == plans[1].len - plans[1].head);
+        EXPECT(lane_now(to_client)->produced == plans[1].head + heard.pings * WS_PING_BYTES);
+        EXPECT(ws_track_at_boundary(&lane_now(to_client)->frames));
+        pings += heard.pings;
+        pair_close();
+        pair_open();
+    }
+    EXPECT(pings > 500 && shared.guard_pings == pings);
     end();
 }

@@ -28,7 +28,7 @@ TEST(a_pong_in_pieces_and_one_of_the_servers_own)
     pass(30 * SECOND + 2000);
     EXPECT(HEARD(CLIENT, PING));
     for (size_t i = 0; i < 14; i++) {
-        fake_feed(CLIENT, PONG + i, 1);
+        fake_feed(CLIENT, &(PONG)[i], 1);
         turn();
     }
     FEED(CLIENT, "\x8a\x83\0\0\0\0own");

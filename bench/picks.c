@@ -37,8 +37,6 @@ struct alone {
 
 static bool prepare(struct alone *alone)
 {
-    uint64_t began = now_nsec();
-
     for (size_t i = 0; i < alone->count; i++)
         alone->of[i] = (struct candidate){.id = mix_pair(3, i),
                                           .active = (uint32_t)(mix_pair(4, i) % 100),
@@ -47,7 +45,7 @@ static bool prepare(struct alone *alone)
                                           .is_open = i % 50 != 49};
     if (!alone->balancer->prepare)
         return true;
-    began = now_nsec();
+    uint64_t began = now_nsec();
     if (alone->balancer->prepare(alone->of, alone->count, &alone->prepared))
         return false;
     alone->prepare_nsec = now_nsec() - began;
@@ -57,7 +55,7 @@ static bool prepare(struct alone *alone)
 
 static double nsec_alone(struct alone *alone, uint64_t until_nsec)
 {
-    uint64_t began = now_nsec(), now = began, turn = 0;
+    uint64_t began = now_nsec(), now, turn = 0;
 
     do {
         for (unsigned i = 0; i < IN_BETWEEN; i++, turn++) {
@@ -91,7 +89,7 @@ static struct pool *make_pool(const struct balancer *balancer, size_t count)
 
 static double nsec_whole(struct pool *pool, uint64_t until_nsec)
 {
-    uint64_t began = now_nsec(), now = began, turn = 0;
+    uint64_t began = now_nsec(), now, turn = 0;
 
     do {
         for (unsigned i = 0; i < IN_BETWEEN; i++, turn++) {

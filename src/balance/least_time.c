@@ -41,33 +41,43 @@ static int compare(const struct cost *a, const struct cost *b)
     return (one > other) - (one < other);
 }
 
+/* The least cost, the first candidate that has it, and how many have. */
+struct least {
+    struct cost cost;
+    size_t first, equals;
+};
+
+static struct least find_least(const struct candidate *of, size_t count, uint32_t unknown,
+                               bool forgets)
+{
+    struct least least = {.first = BALANCER_NONE};
+
+    for (size_t i = 0; i < count; i++) {
+        if (!of[i].is_open)
+            continue;
+        struct cost cost = cost_of(&of[i], unknown, forgets);
+        int order = least.first == BALANCER_NONE ? -1 : compare(&cost, &least.cost);
+        if (order < 0)
+            least = (struct least){cost, i, 1};
+        else if (order == 0)
+            least.equals++;
+    }
+    return least;
+}
+
 static size_t choose(const void *prepared, const struct candidate *of, size_t count,
                      const struct pick *pick)
 {
     bool forgets = pick->turn % FORGETS_EVERY == FORGETS_EVERY - 1;
     uint32_t unknown = slowest_of(of, count);
-    size_t first = BALANCER_NONE, equals = 0;
-    struct cost least = {0};
+    struct least least = find_least(of, count, unknown, forgets);
 
     (void)prepared;
-    for (size_t i = 0; i < count; i++) {
-        if (!of[i].is_open)
-            continue;
-        struct cost cost = cost_of(&of[i], unknown, forgets);
-        int order = first == BALANCER_NONE ? -1 : compare(&cost, &least);
-        if (order < 0) {
-            first = i;
-            least = cost;
-        }
-        if (order <= 0)
-            equals = order < 0 ? 1 : equals + 1;
-    }
-    if (first == BALANCER_NONE)
+    if (least.first == BALANCER_NONE)
         return BALANCER_NONE;
-
-    for (uint64_t turns = pick->turn % equals, at = first;; at++) { /* equals take turns exactly */
-        struct cost cost = cost_of(&of[at], unknown, forgets);
-        if (of[at].is_open && compare(&cost, &least) == 0 && turns-- == 0)
+    for (uint64_t turns = pick->turn % least.equals, at = least.first;; at++) {
+        struct cost cost = cost_of(&of[at], unknown, forgets); /* equals take turns exactly */
+        if (of[at].is_open && compare(&cost, &least.cost) == 0 && turns-- == 0)
             return at;
     }
 }

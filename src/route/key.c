@@ -53,7 +53,7 @@ static struct bytes find_pair(struct bytes pairs, const char *between, struct by
     while (pairs.len) {
         size_t end = bytes_find(pairs, bytes_of(between), 0);
         struct bytes pair = bytes_slice(pairs, 0, end);
-        while (pair.len && pair.at[0] == ' ')
+        while (pair.at && pair.len && pair.at[0] == ' ')
             pair = bytes_from(pair, 1);
         size_t equals = bytes_find(pair, bytes_of("="), 0);
         if (bytes_equal(bytes_slice(pair, 0, equals), name))
@@ -125,12 +125,20 @@ struct bytes key_find(const struct key *key, const struct facts *facts)
 /* --- as it counts -------------------------------------------------------------------------------
  */
 
-static int hex_of(uint8_t c)
+static bool is_hex(uint8_t c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+static unsigned hex_of(uint8_t c)
+{
+    return c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10u;
+}
+
+static bool is_escape(struct bytes value, size_t at)
+{
+    return value.at[at] == '%' && at + 2 < value.len && is_hex(value.at[at + 1]) &&
+           is_hex(value.at[at + 2]);
 }
 
 /* What is no escape after all stands for itself. */
@@ -139,13 +147,12 @@ static struct bytes decode(struct bytes value, uint8_t memory[KEY_BYTES_MAX])
     size_t len = 0;
 
     for (size_t i = 0; i < value.len && len < KEY_BYTES_MAX; i++) {
-        bool is_escape = value.at[i] == '%' && i + 2 < value.len && hex_of(value.at[i + 1]) >= 0 &&
-                         hex_of(value.at[i + 2]) >= 0;
-        if (is_escape)
-            memory[len++] = (uint8_t)(hex_of(value.at[i + 1]) << 4 | hex_of(value.at[i + 2]));
-        else
-            memory[len++] = value.at[i] == '+' ? ' ' : value.at[i];
-        i += is_escape ? 2 : 0;
+        uint8_t c = value.at[i] == '+' ? ' ' : value.at[i];
+        if (is_escape(value, i)) {
+            c = (uint8_t)(hex_of(value.at[i + 1]) << 4 | hex_of(value.at[i + 2]));
+            i += 2;
+        }
+        memory[len++] = c;
     }
     return (struct bytes){memory, len};
 }
@@ -155,7 +162,7 @@ struct bytes key_read(const struct key *key, const struct facts *facts,
 {
     struct bytes value = key_find(key, facts);
 
-    if (key->kind == KEY_QUERY)
+    if (key->kind == KEY_QUERY && value.at)
         return decode(value, memory);
     return bytes_slice(value, 0, KEY_BYTES_MAX);
 }

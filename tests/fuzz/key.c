@@ -20,6 +20,17 @@ static void try_pattern(const char *pattern, struct bytes value)
         REQUIRE(matches == bytes_equal(own, value));
 }
 
+static void expect_inside(const struct key *key, const struct facts *facts, struct bytes value,
+                          struct bytes text, const uint8_t *memory)
+{
+    if (key->kind == KEY_CLIENT)
+        REQUIRE(bytes_equal(value, facts->client));
+    else if (key->kind == KEY_QUERY)
+        REQUIRE(value.at == memory && value.len <= key_find(key, facts).len);
+    else
+        REQUIRE(is_inside(value, text));
+}
+
 static void try_request(const struct key *key, const char *pattern, struct bytes text)
 {
     uint8_t memory[KEY_BYTES_MAX], again[KEY_BYTES_MAX];
@@ -37,12 +48,8 @@ static void try_request(const struct key *key, const char *pattern, struct bytes
 
     REQUIRE(value.len <= KEY_BYTES_MAX && bytes_equal(value, same));
     REQUIRE(key_hash(value) == key_hash(same));
-    if (key->kind == KEY_CLIENT)
-        REQUIRE(bytes_equal(value, facts.client));
-    else if (key->kind != KEY_QUERY && value.len)
-        REQUIRE(is_inside(value, text));
-    else if (value.len)
-        REQUIRE(value.at == memory && value.len <= key_find(key, &facts).len);
+    if (value.len)
+        expect_inside(key, &facts, value, text, memory);
     try_pattern(pattern, value);
 }
 

@@ -18,29 +18,33 @@ static struct alias *make(struct candidate *ret_of, size_t count, const uint32_t
 }
 
 /* Every column adds up: what is said of i in all columns together is its weight times the count. */
+static void expect_exact(const struct alias *alias, const struct candidate *of, size_t count)
+{
+    uint64_t share[MOST] = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        const struct column *column = &alias->column[i];
+        EXPECT(column->mine <= alias->total && column->other < count);
+        share[i] += column->mine;
+        share[column->other] += alias->total - column->mine;
+    }
+    for (size_t i = 0; i < count; i++)
+        EXPECT(share[i] == (uint64_t)of[i].weight * count);
+}
+
 TEST(the_table_is_exact)
 {
-    static uint32_t weight[MOST];
-    static uint64_t share[MOST];
+    uint32_t weight[MOST];
     struct candidate of[MOST];
     struct random random;
 
     random_init(&random, 1);
     for (unsigned round = 0; round < 1000; round++) {
         size_t count = 1 + (size_t)random_below(&random, MOST);
-        for (size_t i = 0; i < count; i++) {
-            weight[i] = 1 + (uint32_t)random_below(&random, round % 2 ? 256 : 2);
-            share[i] = 0;
-        }
-        struct alias *alias = make(of, count, weight);
-        for (size_t i = 0; i < count; i++) {
-            const struct column *column = &alias->column[i];
-            EXPECT(column->mine <= alias->total && column->other < count);
-            share[i] += column->mine;
-            share[column->other] += alias->total - column->mine;
-        }
         for (size_t i = 0; i < count; i++)
-            EXPECT(share[i] == (uint64_t)weight[i] * count);
+            weight[i] = 1 + (uint32_t)random_below(&random, round % 2 ? 256 : 2);
+        struct alias *alias = make(of, count, weight);
+        expect_exact(alias, of, count);
         free(alias);
     }
 }

@@ -72,9 +72,10 @@ TEST(many_stars_cost_little)
 {
     char pattern[201], key[1025];
 
-    for (size_t i = 0; i < 200; i += 2)
-        memcpy(pattern + i, "*a", 2);
-    memcpy(pattern + 198, "*b", 3);
+    for (size_t i = 0; i < 200; i++)
+        pattern[i] = "*a"[i % 2];
+    pattern[199] = 'b';
+    pattern[200] = '\0';
     memset(key, 'a', 1024);
     key[1024] = '\0';
     for (unsigned i = 0; i < 100; i++)

@@ -31,7 +31,7 @@ int client_show(const struct client_options *options, const char *method, const 
 bool client_escape(const char *text, char *to, size_t size);
 
 void client_show_drain(const json_t *drain); /* one line each */
-void client_show_rebalance(const json_t *rebalance);
+void client_show_rebalance(const json_t *json);
 
 const char *client_word(const json_t *object, const char *key); /* "-": not there */
 long long client_count(const json_t *object, const char *key);

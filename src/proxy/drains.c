@@ -112,25 +112,30 @@ static uint64_t share_left(const struct drain_share *share)
     return waiting > meant ? waiting - meant : 0;
 }
 
+/* The one with most of them; NULL: nobody waits. */
+static struct drain_share *share_with_most(struct drain *drain)
+{
+    struct drain_share *most = NULL;
+    uint64_t most_left = 0;
+
+    for (unsigned i = 0; i < drain->count; i++) {
+        uint64_t left = share_left(&drain->share[i]);
+        if (left > most_left) {
+            most = &drain->share[i];
+            most_left = left;
+        }
+    }
+    return most;
+}
+
 size_t drain_grant(struct drain *drain, size_t count)
 {
+    struct drain_share *share;
     size_t given = 0;
 
-    while (given < count) {
-        struct drain_share *most = NULL;
-        uint64_t most_left = 0;
-        for (unsigned i = 0; i < drain->count; i++) {
-            struct drain_share *share = &drain->share[i];
-            uint64_t free = share_left(share);
-            if (free > most_left) {
-                most = share;
-                most_left = free;
-            }
-        }
-        if (!most)
-            break;
-        atomic_fetch_add(&most->granted, 1);
-        tell_grant(most);
+    while (given < count && (share = share_with_most(drain))) {
+        atomic_fetch_add(&share->granted, 1);
+        tell_grant(share);
         given++;
     }
     return given;
@@ -170,10 +175,15 @@ static void forget(struct drain *drain)
 
 void drains_done(struct drains *drains)
 {
+    struct list *next;
+
     if (!drains->main)
         return;
-    while (!list_is_empty(&drains->all))
-        forget(drain_at(drains->all.next));
+    for (struct list *node = drains->all.next; node != &drains->all; node = next) {
+        next = node->next;
+        drain_unref(drain_at(node));
+    }
+    list_init(&drains->all);
     drains->main = NULL;
 }
 

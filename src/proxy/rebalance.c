@@ -242,7 +242,8 @@ static void close_due(struct rebalance *r, struct view *view)
 {
     uint64_t now = now_of_main(r), interval = interval_usec(r);
 
-    if (r->next_usec + 2 * TICK_USEC + interval < now) /* a grant that could not be used is gone */
+    if (r->next_usec + 2 * (uint64_t)TICK_USEC + interval <
+        now) /* a grant that could not be used is gone */
         r->next_usec = now;
     while (r->budget && r->next_usec <= now && close_one(r, view))
         r->next_usec += interval ? interval : 1;
@@ -288,20 +289,24 @@ static struct rebalance *rebalance_at(struct list *node)
     return container_of(node, struct rebalance, node);
 }
 
-static void forget(struct rebalance *r)
+static void rebalance_free(struct rebalance *r)
 {
     timer_cancel(&r->timer);
     let_go(r);
-    list_remove(&r->node);
     free(r);
 }
 
 void rebalances_done(struct rebalances *all)
 {
+    struct list *next;
+
     if (!all->drains)
         return;
-    while (!list_is_empty(&all->all))
-        forget(rebalance_at(all->all.next));
+    for (struct list *node = all->all.next; node != &all->all; node = next) {
+        next = node->next;
+        rebalance_free(rebalance_at(node));
+    }
+    list_init(&all->all);
     all->drains = NULL;
 }
 
@@ -319,8 +324,10 @@ static bool make_room(struct rebalances *all, const char *pool)
             oldest = r;
         count++;
     }
-    if (count >= REBALANCES_MAX && oldest)
-        forget(oldest);
+    if (count >= REBALANCES_MAX && oldest) {
+        list_remove(&oldest->node);
+        rebalance_free(oldest);
+    }
     return count < REBALANCES_MAX || oldest;
 }
 

@@ -10,7 +10,7 @@
 
 #define WORKERS 2
 #define CROWD   64
-#define SECOND  1000000u
+#define SECOND  ((uint64_t)1000000)
 
 static struct worker main_worker;
 static struct proxy *crew[WORKERS];
@@ -97,6 +97,20 @@ static inline void part(unsigned i)
     free(c);
 }
 
+static inline void part_asked(void)
+{
+    for (unsigned i = 0; i < CROWD; i++)
+        if (crowd[i] && was_asked[i])
+            part(i);
+}
+
+static inline void part_all(void)
+{
+    for (unsigned i = 0; i < CROWD; i++)
+        if (crowd[i])
+            part(i);
+}
+
 static inline void turn(void)
 {
     EXPECT(worker_turn(&main_worker) == 0);
@@ -122,9 +136,7 @@ static inline struct drain_progress progress(const struct drain *drain)
 
 static inline void crew_end(void)
 {
-    for (unsigned i = 0; i < CROWD; i++)
-        if (crowd[i])
-            part(i);
+    part_all();
     turn();
     for (unsigned i = 0; i < WORKERS; i++) {
         mailbox_deliver(&crew[i]->worker.mailbox);

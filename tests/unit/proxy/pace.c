@@ -2,7 +2,7 @@
 
 #include "test.h"
 
-#define SECOND 1000000u
+#define SECOND ((uint64_t)1000000)
 
 /* Whoever is due within [from, to), looked at every millisecond. */
 static size_t count_due(struct pace *pace, uint64_t from, uint64_t to, size_t *waiting)

@@ -31,24 +31,39 @@ static void fill(unsigned from, unsigned to, struct server *where)
     }
 }
 
-/* Those whose relay a worker was asked for: here nothing relays, so a test ends them. */
+static struct connection *asked_of(struct drain_share *share, size_t i)
+{
+    return share->entry[i].is_asked ? share->entry[i].c : NULL;
+}
+
+/* Those whose end a worker was told to bring about: here nothing relays, so a test ends them. */
+static unsigned end_share(struct drain_share *share, unsigned ret_ended[3])
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < share->count; i++) {
+        struct connection *c = asked_of(share, i);
+        if (!c)
+            continue;
+        c->end_reason = REASON_REBALANCED;
+        atomic_fetch_sub(&c->chosen->tunnels, 1);
+        ret_ended[c->chosen == member[0] ? 0 : 1]++;
+        count++;
+        part((unsigned)(c->flow.number >> RUNNER_NUMBER_BITS) - 1);
+    }
+    return count;
+}
+
+static unsigned ended[3]; /* by server, in the last end_asked */
+
 static unsigned end_asked(void)
 {
     unsigned count = 0;
 
+    memset(ended, 0, sizeof ended);
     for (unsigned w = 0; w < WORKERS; w++)
-        list_each(node, &crew[w]->drains) {
-            struct drain_share *share = container_of(node, struct drain_share, node);
-            for (size_t i = 0; i < share->count; i++) {
-                struct connection *c = share->entry[i].c;
-                if (!c || !share->entry[i].is_asked)
-                    continue;
-                c->end_reason = REASON_REBALANCED;
-                atomic_fetch_sub(&c->chosen->tunnels, 1);
-                count++;
-                part((unsigned)(c->flow.number >> RUNNER_NUMBER_BITS) - 1);
-            }
-        }
+        list_each(node, &crew[w]->drains)
+            count += end_share(container_of(node, struct drain_share, node), ended);
     return count;
 }
 
@@ -81,6 +96,40 @@ TEST(the_fullest_are_emptied_at_the_rate_and_no_further)
     EXPECT(closed == 16 && at.closed == 16 && at.left == 0 && at.is_done);
     EXPECT(atomic_load(&member[0]->tunnels) == 22 && atomic_load(&member[1]->tunnels) == 22);
     EXPECT(at.above_percent == 10);
+    finish_all();
+}
+
+TEST(what_is_closing_already_is_not_counted_twice)
+{
+    open_crew();
+    fill(0, 30, member[0]);
+    fill(30, 60, member[1]);
+    start("chat", 1000, 10);
+    pass(SECOND); /* nobody has ended yet */
+    EXPECT(end_asked() == 16 && ended[0] == 8 && ended[1] == 8);
+    finish_all();
+}
+
+/* As with a balancer that sends everyone back to where he was. */
+TEST(whoever_comes_back_to_the_fullest_does_not_make_it_go_on_for_ever)
+{
+    struct rebalance_progress at;
+    unsigned closed = 0;
+
+    open_crew();
+    fill(0, 30, member[0]);
+    struct rebalance *r = start("chat", 100, 10);
+    rebalance_progress(r, &at);
+    EXPECT(at.left == 19);
+    for (unsigned i = 0; i < 100; i++) {
+        pass(SECOND / 20);
+        unsigned now = end_asked();
+        fill(30 + closed % 30, 30 + closed % 30 + (now && closed % 30 + now <= 30 ? now : 0),
+             member[0]);
+        closed += now;
+    }
+    rebalance_progress(r, &at);
+    EXPECT(closed == 19 && at.is_done && at.above_percent > 10);
     finish_all();
 }
 

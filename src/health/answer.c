@@ -20,7 +20,7 @@ static int parse(struct talk *t, struct answer *a, struct http1_head *head)
     struct bytes in = buf_bytes(&t->in), news = bytes_from(in, a->judged_bytes);
     int used = 0;
 
-    if (news.len && memchr(news.at, '\n', news.len)) {
+    if (news.at && memchr(news.at, '\n', news.len)) {
         used = http1_response_parse(in, ANSWER_FIELDS_MAX, head, &t->why);
         a->judged_bytes = (uint32_t)in.len;
     }

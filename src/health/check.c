@@ -236,28 +236,38 @@ static enum talk_next go_on(struct check *c)
     return checker->begin(&q->talk);
 }
 
+/* Sends what there is to say. False: the socket is full. What broke, reading will tell. */
+static bool say(struct question *q)
+{
+    int error = stream_write_from(&q->stream, &q->talk.out);
+
+    if (error && error != -EAGAIN)
+        buf_done(&q->talk.out);
+    return error != -EAGAIN;
+}
+
 static enum next converse(struct check *c)
 {
     struct question *q = c->question;
 
     for (;;) {
-        enum talk_next next = go_on(c);
-        int error = stream_write_from(&q->stream, &q->talk.out);
-        if (next == TALK_OVER)
+        bool is_over = go_on(c) == TALK_OVER;
+        unsigned awaited = say(q) ? READABLE : READABLE | WRITABLE;
+        if (is_over)
             return NEXT;
         if (q->talk.has_ended)
             return flow_fail(&c->flow, REASON_SERVER_LEFT);
-        bool is_full = error == -EAGAIN; /* what broke the writing, reading will tell */
-        if (error && !is_full)
-            buf_done(&q->talk.out);
-        error = read_more(c);
-        if (error == -EAGAIN)
-            return flow_wait_source(&c->flow, &q->stream.source,
-                                    is_full ? READABLE | WRITABLE : READABLE,
+        switch (read_more(c)) {
+        case 0:
+            break;
+        case -EAGAIN:
+            return flow_wait_source(&c->flow, &q->stream.source, awaited,
                                     WITHIN(left(c), REASON_CHECK_TOO_SLOW));
-        if (error)
-            return flow_fail(&c->flow,
-                             error == -ENOMEM ? REASON_NO_MEMORY : REASON_CHECK_TOO_LARGE);
+        case -EMSGSIZE:
+            return flow_fail(&c->flow, REASON_CHECK_TOO_LARGE);
+        default:
+            return flow_fail(&c->flow, REASON_NO_MEMORY);
+        }
     }
 }
 

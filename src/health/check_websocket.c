@@ -119,7 +119,7 @@ static int say_close(struct talk *t)
 /* > 0: a head is whole; 0: more, please; < 0: what no server may send (RFC 6455 section 5.2). */
 static int read_frame_head(struct bytes in, bool in_message, struct frame *ret)
 {
-    if (in.len < 2)
+    if (!in.at || in.len < 2)
         return 0;
 
     unsigned opcode = in.at[0] & 0x0f, short_len = in.at[1] & 0x7f;

@@ -50,9 +50,9 @@ static int by_server(const void *a, const void *b)
 }
 
 /* Where it is in the array, or NULL. */
-static struct watch **find(const struct health *health, const struct server *server)
+static struct watch **find(const struct health *health, struct server *server)
 {
-    const struct watch key = {.server = (struct server *)(uintptr_t)server}, *wanted = &key;
+    const struct watch key = {.server = server}, *wanted = &key;
 
     if (!health->count)
         return NULL;

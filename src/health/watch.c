@@ -214,6 +214,22 @@ struct watch *watch_free(struct watch *w)
     return NULL;
 }
 
+/* 0 or -ENOMEM. */
+static int adopt_kind(struct watch *w, enum check_kind kind)
+{
+    if (!w->plan->checks[kind].is_on) {
+        check_stop(w->check[kind]); /* which it takes off */
+        w->streak[kind] = (struct streak){0};
+        return 0;
+    }
+    if (w->check[kind]) {
+        check_hurry(w->check[kind]);
+        return 0;
+    }
+    w->check[kind] = check_start(w, kind);
+    return w->check[kind] ? 0 : -ENOMEM;
+}
+
 int watch_adopt(struct watch *w, struct plan *plan)
 {
     struct plan *before = w->plan;
@@ -221,21 +237,9 @@ int watch_adopt(struct watch *w, struct plan *plan)
 
     w->plan = plan_ref(plan);
     plan_unref(before);
-    for (size_t i = 0; i < CHECK_KINDS; i++) {
-        bool is_wanted = plan->checks[i].is_on;
-        if (!is_wanted) {
-            check_stop(TAKE(w->check[i]));
-            w->streak[i] = (struct streak){0};
-            continue;
-        }
-        if (w->check[i]) {
-            check_hurry(w->check[i]);
-            continue;
-        }
-        w->check[i] = check_start(w, (enum check_kind)i);
-        if (!w->check[i])
+    for (int kind = 0; kind < CHECK_KINDS; kind++)
+        if (adopt_kind(w, (enum check_kind)kind))
             error = -ENOMEM;
-    }
     settle(w, REASON_CHECKS_CHANGED, 0);
     return error;
 }

@@ -208,8 +208,7 @@ static json_t *view_outcomes(const struct server *server, size_t most)
 }
 
 static json_t *view_member(const struct pool *pool, const struct pool_member_spec *spec,
-                           const struct server *server, json_t *changes, uint64_t now_usec,
-                           size_t outcomes)
+                           const struct server *server, json_t *changes, uint64_t now_usec)
 {
     char address[ADDRESS_TEXT_BYTES];
     json_t *json = json_object();
@@ -222,7 +221,6 @@ static json_t *view_member(const struct pool *pool, const struct pool_member_spe
     set(json, "by_hand", text(server_admin_name(atomic_load(&server->admin))));
     set(json, "check", text(server_check_name(atomic_load(&server->check))));
     set(json, "ejected_until", wall_of(load(&server->passive.ejected_until_usec), now_usec));
-    set(json, "health", view_outcomes(server, outcomes));
     set(json, "weight", number(spec->weight));
     set(json, "max_connections", number(spec->max_connections));
     set(json, "backup", json_boolean(spec->is_backup));
@@ -241,10 +239,12 @@ static void add_servers(json_t *all, struct pool *pool, uint64_t now_usec)
     size_t outcomes = members_count(members) > SERVERS_TOLD_WHOLE ? 1 : HEALTH_OUTCOMES_MAX;
     json_t *changes = changes_by_address(pool);
 
-    for (size_t i = 0; i < members_count(members); i++)
-        json_array_append_new(all,
-                              view_member(pool, members_spec(members, i),
-                                          members_server(members, i), changes, now_usec, outcomes));
+    for (size_t i = 0; i < members_count(members); i++) {
+        const struct server *server = members_server(members, i);
+        json_t *json = view_member(pool, members_spec(members, i), server, changes, now_usec);
+        set(json, "health", view_outcomes(server, outcomes));
+        json_array_append_new(all, json);
+    }
     json_decref(changes);
     members_unref(members);
 }
@@ -257,8 +257,8 @@ json_t *view_server(const struct snapshot *snapshot, size_t pool, size_t server,
     struct noting noting = {&one->address, json_object()};
 
     pool_each_change(of, note_change_of, &noting);
-    json_t *json = view_member(of, members_spec(members, server), one, noting.changes, now_usec,
-                               HEALTH_OUTCOMES_MAX);
+    json_t *json = view_member(of, members_spec(members, server), one, noting.changes, now_usec);
+    set(json, "health", view_outcomes(one, HEALTH_OUTCOMES_MAX));
     json_decref(noting.changes);
     members_unref(members);
     return json;

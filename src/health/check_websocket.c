@@ -116,29 +116,37 @@ static int say_close(struct talk *t)
     return say_frame(t, CLOSE, (struct bytes){code, sizeof code});
 }
 
-/* > 0: a head is whole; 0: more, please; < 0: what no server may send (RFC 6455 section 5.2). */
+/* What may stand in a server's first two bytes here (RFC 6455 section 5.2). */
+static bool may_begin(const uint8_t *at, bool in_message)
+{
+    unsigned opcode = at[0] & 0x0f, short_len = at[1] & 0x7f;
+    bool is_last = at[0] & 0x80, is_control = opcode & 0x8;
+
+    if (at[0] & 0x70 || at[1] & 0x80)
+        return false;
+    if (is_control)
+        return opcode <= PONG && is_last && short_len <= 125;
+    return opcode <= BINARY && (opcode == CONTINUATION) == in_message;
+}
+
+/* > 0: a head is whole; 0: more, please; < 0: what no server may send. */
 static int read_frame_head(struct bytes in, bool in_message, struct frame *ret)
 {
     if (!in.at || in.len < 2)
         return 0;
+    if (!may_begin(in.at, in_message))
+        return -1;
 
-    unsigned opcode = in.at[0] & 0x0f, short_len = in.at[1] & 0x7f;
-    bool is_last = in.at[0] & 0x80, is_control = opcode & 0x8;
-    bool is_known = opcode <= BINARY || (opcode >= CLOSE && opcode <= PONG);
+    unsigned short_len = in.at[1] & 0x7f;
     size_t extended = short_len == 126 ? 2 : short_len == 127 ? 8 : 0;
     uint64_t len = extended ? 0 : short_len;
-
-    if (in.at[0] & 0x70 || in.at[1] & 0x80 || !is_known)
-        return -1;
-    if (is_control ? !is_last || short_len > 125 : (opcode == CONTINUATION) != in_message)
-        return -1;
     if (in.len < 2 + extended)
         return 0;
     for (size_t i = 0; i < extended; i++)
         len = len << 8 | in.at[2 + i];
     if (len >> 63)
         return -1;
-    *ret = (struct frame){(uint8_t)opcode, is_last, 2 + extended, len};
+    *ret = (struct frame){in.at[0] & 0x0f, in.at[0] & 0x80, 2 + extended, len};
     return 1;
 }
 

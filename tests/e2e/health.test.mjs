@@ -127,6 +127,30 @@ routes: [ { match: { host: own.example.com }, pool: main } ]
   await app.stop()
 })
 
+test('a stream that is spliced ends at the boundary of a frame, by a Close frame, when its server goes down', async () => {
+  const app = await App.start()
+  const t = await Turnout.start(one(app, `health: { websocket: { path: /w, ${times} } }, on_down: drain, drain: { over: 200ms, code: 1012 }`))
+  await checked(t, app.address, 'up')
+  const wire = await tunnel(t.port)
+  wire.send(frame('stream'))
+  await until(async () => (await ask(t, 'GET', '/api/v1/connections')).json.connections.some(c => c.to_client_relay?.tier === 'splice'), 'it is spliced')
+  app.handshake = 500
+  await wire.closed(8000)
+  let at = 0
+  let frames = 0
+  while (wire.got[at] !== 0x88) { // whole frames of the stream, one after another
+    assert.equal(wire.got.readUInt16BE(at), 0x827f)
+    assert.equal(wire.got.readBigUInt64BE(at + 2), 65536n)
+    at += 10 + 65536
+    frames++
+  }
+  assert.ok(frames > 0)
+  assert.deepEqual([...wire.got.subarray(at)], [...closeFrame(1012, false)])
+  wire.close()
+  await t.stop()
+  await app.stop()
+})
+
 test('ping, message, host and path: what websocket may ask for, and what it is when it is not given', async () => {
   const app = await App.start()
   app.says = { hello: 'the {world} answers' }

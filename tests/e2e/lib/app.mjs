@@ -45,11 +45,18 @@ export class App {
       this.ws.handleUpgrade(request, socket, head, client => {
         client.on('error', () => {})
         client.on('ping', payload => { if (!this.deaf) client.pong(payload) })
-        client.on('message', (message, isBinary) => client.send(this.says[message] ?? message, { binary: isBinary }))
+        client.on('message', (message, isBinary) => String(message) === 'stream' ? this.#stream(client) : client.send(this.says[message] ?? message, { binary: isBinary }))
         if (this.resets) setTimeout(() => socket.resetAndDestroy(), 20)
       })
       this.ws.off('headers', add)
     }, this.waitMsec)
+  }
+
+  // 64 KiB after 64 KiB, as fast as they are taken.
+  #stream (client) {
+    const payload = Buffer.alloc(65536, 's')
+    const next = error => { if (!error && client.readyState === 1) setTimeout(() => client.send(payload, next), 1) }
+    next()
   }
 
   get checks () { return [...this.requests, ...this.upgrades].filter(r => r.headers['user-agent']?.includes('health check')) }

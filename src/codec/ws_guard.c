@@ -401,7 +401,7 @@ static void take_payload(struct walk *w)
 static struct bytes gather(struct walk *w, uint8_t space[WS_HELD_MAX])
 {
     struct ws_guard *g = w->g;
-    struct bytes here = bytes_from(w->batch, w->at);
+    struct bytes here = {w->batch.at + w->at, w->batch.len - w->at};
 
     if (!g->have)
         return here;

@@ -213,7 +213,7 @@ static bool pass_with_ping(struct relay *relay, const struct ws_judged *judged, 
     ws_ping_write(relay->guard->rules[TO_CLIENT].nonce, ping);
     unsigned count = put_ping(judged, (struct bytes){ping, sizeof ping}, piece);
     note_ping(relay);
-    bool is_gone = copy_gather(relay, TO_CLIENT, piece, count, 0, taken);
+    bool is_gone = copy_gather(relay, TO_CLIENT, &(struct pieces){piece, count, 0, taken});
     relay->guard->is_out = is_gone;
     if (!relay->is_over)
         relay_arm(relay);
@@ -231,44 +231,45 @@ static void hear(struct relay *relay)
     relay_arm(relay);
 }
 
-bool guard_serve(struct relay *relay, unsigned number, struct bytes batch)
+bool guard_serve(struct relay *relay, unsigned lane, struct bytes batch)
 {
     struct ws_judged judged;
     bool has_more;
 
-    if (number == TO_SERVER)
+    if (lane == TO_SERVER)
         hear(relay);
-    if (relay->is_reclaimed && state_now(relay, number)->left < batch.len)
-        batch.len = (size_t)state_now(relay, number)->left; /* it ends with this frame */
-    judge(relay, number, batch, &judged);
-    uint64_t frame = state_next(relay, number)->frames;
+    if (relay->is_reclaimed && state_now(relay, lane)->left < batch.len)
+        batch.len = (size_t)state_now(relay, lane)->left; /* it ends with this frame */
+    judge(relay, lane, batch, &judged);
+    uint64_t frame = state_next(relay, lane)->frames;
 
-    if (number == TO_CLIENT && relay->guard->wants_ping && !judged.fault && may_ping(relay) &&
-        !ws_guard_has_closed(state_next(relay, number)) && judged.first_boundary != SIZE_MAX)
+    if (lane == TO_CLIENT && relay->guard->wants_ping && !judged.fault && may_ping(relay) &&
+        !ws_guard_has_closed(state_next(relay, lane)) && judged.first_boundary != SIZE_MAX)
         has_more = pass_with_ping(relay, &judged, batch.len);
     else if (judged.count == 1 && !judged.is_from_before)
-        has_more = copy_serve(relay, number, judged.piece[0], batch.len - judged.piece[0].len);
+        has_more = copy_serve(relay, lane, judged.piece[0], batch.len - judged.piece[0].len);
     else
-        has_more = copy_gather(relay, number, judged.piece, judged.count, 0, batch.len);
+        has_more =
+            copy_gather(relay, lane, &(struct pieces){judged.piece, judged.count, 0, batch.len});
     if (judged.fault)
-        end_for_fault(relay, number, judged.fault, frame);
+        end_for_fault(relay, lane, judged.fault, frame);
     return has_more && !judged.fault;
 }
 
-void guard_begin(struct relay *relay, unsigned number, struct bytes head, struct bytes early)
+void guard_begin(struct relay *relay, unsigned lane, struct bytes head, struct bytes early)
 {
     struct bytes piece[WS_PIECES_MAX + 1] = {head};
     struct ws_judged judged;
 
     if (!head.len && !early.len)
         return;
-    copy_note_journal(relay, number);
-    judge(relay, number, early, &judged);
-    uint64_t frame = state_next(relay, number)->frames;
+    copy_note_journal(relay, lane);
+    judge(relay, lane, early, &judged);
+    uint64_t frame = state_next(relay, lane)->frames;
     memcpy(piece + 1, judged.piece, judged.count * sizeof *piece);
-    copy_gather(relay, number, piece, judged.count + 1, head.len, early.len);
+    copy_gather(relay, lane, &(struct pieces){piece, judged.count + 1, head.len, early.len});
     if (judged.fault)
-        end_for_fault(relay, number, judged.fault, frame);
+        end_for_fault(relay, lane, judged.fault, frame);
 }
 
 /* --- time ---------------------------------------------------------------------------------------
@@ -286,11 +287,11 @@ static void try_ping(struct relay *relay)
     pass_with_ping(relay, &nothing, 0);
 }
 
-void guard_flushed(struct relay *relay, unsigned number)
+void guard_flushed(struct relay *relay, unsigned lane)
 {
     struct guard *guard = relay->guard;
 
-    if (number != TO_CLIENT || relay->is_over)
+    if (lane != TO_CLIENT || relay->is_over)
         return;
     if (guard->is_awaiting && !guard->is_out) {
         guard->is_out = true;

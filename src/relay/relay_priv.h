@@ -46,10 +46,15 @@ bool pipes_are_short(const struct relay_worker *shared);  /* no other can be had
 /* What `copy` can, and tiers that stand on it (copy.c). */
 void copy_note_journal(struct relay *relay, unsigned lane);
 void copy_begin(struct relay *relay, unsigned lane, struct bytes head, struct bytes early);
-/* What lies in no scratch as it goes out: to the backlog, then committed, then written. The first
- * `unseen` bytes are no frames; `taken` bytes came from the source for it. True: all has gone. */
-bool copy_gather(struct relay *relay, unsigned lane, const struct bytes *piece, size_t count,
-                 size_t unseen, size_t taken);
+/* What lies in no scratch as it goes out: to the backlog, then committed, then written. True: all
+ * of it has gone out. */
+struct pieces {
+    const struct bytes *at;
+    size_t count;
+    size_t unseen; /* so many of their bytes, the first ones, are no frames */
+    size_t taken;  /* so many bytes came from the source for them */
+};
+bool copy_gather(struct relay *relay, unsigned lane, const struct pieces *pieces);
 void copy_drop(struct relay *relay, unsigned lane);
 bool copy_may_read(const struct relay *relay, unsigned lane);
 size_t copy_most_to_read(const struct relay *relay);

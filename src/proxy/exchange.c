@@ -1,5 +1,5 @@
-/* What one request holds, the heads that are written for it, and what becomes of its bodies; whether
- * it may be asked is judge.c. Nothing here waits; all waiting is in tunnel.c. */
+/* What one request holds, the heads that are written for it, and what becomes of its bodies;
+ * whether it may be asked is judge.c. Nothing here waits; all waiting is in tunnel.c. */
 #include "proxy/exchange.h"
 
 #include "base/check.h"

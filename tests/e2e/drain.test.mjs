@@ -238,6 +238,7 @@ routes: [ { match: { path: /short }, pool: main, timeouts: { lifetime: 400ms, li
   }
   const drained = async act => {
     const id = await begin(t, { pool: 'main' })
+    if (act) await until(async () => (await drain(t, id)).left === 1, 'the worker knows of it')
     await act?.()
     const d = await done(t, id, 20000)
     t.command('undrain', 'pool', 'main')

@@ -147,6 +147,16 @@ struct server *waiter_take(struct waiter **take_waiter, struct choice **ret_choi
     return seat;
 }
 
+bool waiter_has_seat(const struct waiter *waiter)
+{
+    struct queue *queue = &waiter->pool->state->queue;
+
+    queue_lock(queue);
+    bool has = !queue_holds(&waiter->queued);
+    queue_unlock(queue);
+    return has;
+}
+
 /* --- time alone ---------------------------------------------------------------------------------
  */
 

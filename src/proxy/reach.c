@@ -79,12 +79,13 @@ static enum next wait_in_queue(struct reach *reach, struct connection *c)
     c->chosen = waiter_take(&reach->waiter, &c->choice);
     if (c->chosen)
         return connect_chosen(reach, c);
+    if (waiter_has_seat(reach->waiter)) /* that it comes late is no reason to refuse */
+        return flow_wait_notice(&c->flow, WITHIN(FOREVER, REASON_QUEUE_TOO_SLOW));
     if (now >= until)
         return flow_fail(&c->flow, REASON_QUEUE_TOO_SLOW);
     uint64_t due = waiter_due_usec(reach->waiter, now);
-    if (due == FOREVER)
-        return flow_wait_notice(&c->flow, WITHIN(within, REASON_QUEUE_TOO_SLOW));
-    flow_wake_at(&c->flow, due < until ? due : until);
+    if (due != FOREVER || until != FOREVER)
+        flow_wake_at(&c->flow, due < until ? due : until);
     return flow_wait_notice(&c->flow, WITHIN(FOREVER, REASON_QUEUE_TOO_SLOW));
 }
 

@@ -71,7 +71,7 @@ test(`${connects} clients poll, then upgrade: no session is unknown`, async () =
   const counters = t.counters()
   assert.ok(counters.sticky_new_ever >= connects)
   assert.equal(counters.sticky_given_ever, 0)
-  assert.ok(t.events.some(e => e.event === 'open' && e.sticky === 'valid'))
+  await t.event(e => e.event === 'open' && e.sticky === 'valid')
   await t.stop()
 })
 

@@ -80,8 +80,8 @@ describe('two nodes on Redis', { skip }, () => {
   test('a reconnect through the other node, the death of its server, and the state', async () => {
     const f = await farm({ url: url() })
     await story(f, f.nodes)
-    const outcomes = f.nodes.flatMap(t => t.events.filter(e => e.event === 'open').map(e => e.sticky))
-    assert.ok(outcomes.includes('new') && outcomes.includes('valid') && outcomes.includes('server_down'), String(outcomes))
+    const outcomes = () => f.nodes.flatMap(t => t.events.filter(e => e.event === 'open').map(e => e.sticky))
+    await until(() => ['new', 'valid', 'server_down'].every(o => outcomes().includes(o)), 'the log says new, valid and server_down')
     await f.stop()
   })
 

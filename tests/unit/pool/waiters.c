@@ -235,6 +235,25 @@ TEST(a_seat_whose_letter_finds_no_one_goes_to_the_next)
     pool_unref(pool);
 }
 
+TEST(who_has_a_seat_knows_it_before_his_letter_has_come)
+{
+    struct pool *pool = pool_with(1, 1, NULL);
+    struct guest *first, *second;
+
+    open_house();
+    first = arrive(pool, 0);
+    turn_all();
+    second = arrive(pool, 1);
+    turn_all();
+    EXPECT(!waiter_has_seat(second->waiter));
+    flow_stop(&first->flow, REASON_DONE); /* the letter is on its way */
+    EXPECT(waiter_has_seat(second->waiter) && waiter_take(&second->waiter, NULL) == NULL);
+    turn_all();
+    EXPECT(last_seated == second);
+    close_house();
+    pool_unref(pool);
+}
+
 TEST(a_letter_that_comes_after_its_worker_stopped_gives_the_seat_back)
 {
     struct pool *pool = pool_with(1, 1, NULL);

@@ -101,7 +101,7 @@ test('the addresses of a name are its servers, A and AAAA, whatever their order;
   assert.equal(state.servers, 3)
   assert.equal(state.error, null)
   assert.ok(state.found && state.next_usec <= 2200000)
-  assert.match(t.command('status').out, /pool main: 3 servers, by dns chat\.test:\d+, again in \d/)
+  await until(() => /pool main: 3 servers, by dns chat\.test:\d+, again in \d/.test(t.command('status').out), 'status says when it is asked again') // not while it is
   await wire.check()
   wire.close()
   await t.stop(); await dns.stop(); await servers.stop()

@@ -8,8 +8,8 @@
 #include "access/rate.h"
 
 #include "base/check.h"
+#include "loop/lock.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -35,7 +35,7 @@ struct rate_table {
     atomic_uint references;
     uint64_t seed[2];
     struct {
-        _Alignas(64) pthread_mutex_t mutex;
+        _Alignas(64) struct lock lock;
     } lock[LOCKS];
     struct place *place; /* SETS * PLACES; hold.place counts from 1 */
 };
@@ -56,7 +56,7 @@ struct rate_table *rate_table_new(const uint64_t seed[2])
     atomic_init(&table->references, 1);
     memcpy(table->seed, seed, sizeof table->seed);
     for (size_t i = 0; i < LOCKS; i++)
-        pthread_mutex_init(&table->lock[i].mutex, NULL);
+        lock_init(&table->lock[i].lock);
     return table;
 }
 
@@ -75,7 +75,7 @@ struct rate_table *rate_table_unref(struct rate_table *table)
     if (atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) != 1)
         return NULL;
     for (size_t i = 0; i < LOCKS; i++)
-        pthread_mutex_destroy(&table->lock[i].mutex);
+        lock_done(&table->lock[i].lock);
     free(table->place);
     table->magic = 0;
     free(table);
@@ -123,9 +123,9 @@ static uint32_t set_of(const uint64_t key[2])
     return (uint32_t)(key[1] >> 32) & (SETS - 1);
 }
 
-static pthread_mutex_t *lock_of(struct rate_table *table, uint32_t set)
+static struct lock *lock_of(struct rate_table *table, uint32_t set)
 {
-    return &table->lock[set & (LOCKS - 1)].mutex;
+    return &table->lock[set & (LOCKS - 1)].lock;
 }
 
 /* The address's own place, else the one that was quiet longest; NULL: all are held. */
@@ -192,11 +192,11 @@ enum reason rate_take(struct rate_table *table, const struct rate_ask *ask,
     CHECK_OBJ(table, TABLE_MAGIC);
     key_of(table, ask, key);
     uint32_t set = set_of(key);
-    pthread_mutex_lock(lock_of(table, set));
+    lock_take(lock_of(table, set));
     struct place *place = find_place(&table->place[set * PLACES], key);
     if (place)
         why = judge(place, ask, ret_wait_usec);
-    pthread_mutex_unlock(lock_of(table, set));
+    lock_give(lock_of(table, set));
 
     bool is_held = place && why == REASON_DONE && ask->limits->connections;
     ret_hold->place = is_held ? (uint32_t)(place - table->place) + 1 : 0;
@@ -211,8 +211,8 @@ void rate_release(struct rate_table *table, struct rate_hold *hold)
         return;
     CHECK_OBJ(table, TABLE_MAGIC);
     hold->place = 0;
-    pthread_mutex_lock(lock_of(table, number / PLACES));
+    lock_take(lock_of(table, number / PLACES));
     CHECK(table->place[number].connections);
     table->place[number].connections--;
-    pthread_mutex_unlock(lock_of(table, number / PLACES));
+    lock_give(lock_of(table, number / PLACES));
 }

@@ -21,12 +21,18 @@ function start (...words) {
 after(() => { setTimeout(() => process.exit(), 10000).unref() })
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
 
+// None twice in one process: who asks for several wants different ones, and the kernel may give the one just closed again.
+const given = new Set()
 export async function freePort (host = '127.0.0.1') {
-  const server = net.createServer()
-  await new Promise((resolve, reject) => server.listen(0, host, resolve).on('error', reject))
-  const { port } = server.address()
-  await new Promise(resolve => server.close(resolve))
-  return port
+  for (;;) {
+    const server = net.createServer()
+    await new Promise((resolve, reject) => server.listen(0, host, resolve).on('error', reject))
+    const { port } = server.address()
+    await new Promise(resolve => server.close(resolve))
+    if (given.has(port)) continue
+    given.add(port)
+    return port
+  }
 }
 
 // Asks again until the answer is true (or anything but false and undefined); never a fixed sleep.
